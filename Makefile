@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The whole build. Each folder is a library of its own; a folder sees only the headers of those before it
+# (checked by `make lint`). Everything that is made stands under build/ (build-san/ with SAN=1).
+
+VERSION := 0.1.0
+BUILD := build$(if $(SAN),-san)
+CC ?= cc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PREFIX ?= /usr
+CNI_BIN ?= /opt/cni/bin
+
+PKGS := libcjson libcurl libevent yaml-0.1 libmnl libnl-3.0 libnl-route-3.0 libnftnl smartcols libcap
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Werror
+ifdef SAN
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+SANFLAGS :=
+endif
+INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -I$(BUILD)/gen
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MMD -MP $(INC) $(SANFLAGS) $(CFLAGS)
+LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
+BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -Werror -MMD -MP $(INC) \
+	-I/usr/include/$(shell $(CC) -print-multiarch)
+
+# folder -> library, in link order (users first)
+LAYERS := controller/ctl controller/flow controller/apply controller/compile controller/api controller/model \
+	datapath/loader datapath/base
+lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
+objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+ALL_LIBS := $(foreach layer,$(LAYERS),$(call lib_of,$(layer)))
+GEN := $(BUILD)/gen/fw_tc.skel.h
+
+PROGRAMS := $(if $(wildcard controller/main.c),$(BUILD)/podwalld) \
+	$(if $(wildcard controller/fwctl/main.c),$(BUILD)/fwctl) \
+	$(if $(wildcard cni-plugin/main.c),$(BUILD)/podwall-cni)
+TEST_DIRS := datapath/tests cni-plugin/tests controller/tests
+TESTS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tests/%,$(wildcard $(dir)/test_*.c)))
+TOOLS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tools/%,$(wildcard $(dir)/tool_*.c)))
+FUZZERS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/fuzz/%,$(wildcard $(dir)/fuzz_*.c)))
+TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
+
+.PHONY: all help test demo demo-down bench prove lint format install clean fuzz tests
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(PROGRAMS) ## build everything (warnings are errors; SAN=1 for sanitizers)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "  variables: SAN=1 (address and undefined-behaviour sanitizers), DESTDIR, PREFIX, CNI_BIN, KEEP=1 (demo)"
+
+tests: all $(TESTS) $(TOOLS) $(FUZZERS) # everything that the suite runs
+
+test: ## the everyday suite (root; under 15 minutes after the build)
+	@.ci/install-deps test
+	@$(MAKE) --no-print-directory tests
+	@e2e/run $(BUILD)
+
+demo: ## the main job without a cluster, in a minute (KEEP=1 leaves it up)
+	@.ci/install-deps run
+	@$(MAKE) --no-print-directory all
+	@e2e/demo up $(BUILD)
+
+demo-down: ## remove every trace of a demo that was left up
+	@e2e/demo down $(BUILD)
+
+bench: tests ## every figure beside its budget; fails when one is over
+	@e2e/bench/run $(BUILD)
+
+prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8
+	@e2e/oracle/prove --long $(BUILD)
+
+lint: ## layers, format, forbidden functions
+	@.ci/lint
+
+format: ## rewrite the C sources as .clang-format says
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all ## install the programs (DESTDIR=, PREFIX=, CNI_BIN=)
+	install -D -m 0755 $(BUILD)/podwalld $(DESTDIR)$(PREFIX)/sbin/podwalld
+	install -D -m 0755 $(BUILD)/fwctl $(DESTDIR)$(PREFIX)/bin/fwctl
+	ln -sf fwctl $(DESTDIR)$(PREFIX)/bin/kubectl-fw
+	install -D -m 0755 $(BUILD)/podwall-cni $(DESTDIR)$(CNI_BIN)/podwall-cni
+
+clean: ## remove what was built
+	rm -rf build build-san
+
+# libraries
+$(BUILD)/obj/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+define library
+$(call lib_of,$(1)): $(call objs_of,$(1))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach layer,$(LAYERS),$(eval $(call library,$(layer))))
+
+# BPF programs, embedded by skeleton
+$(BUILD)/bpf/fw_tc.bpf.o: datapath/bpf/fw_tc.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/bpf/%.bpf.o: datapath/tests/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name $(subst -,_,$*) > $@
+
+# programs
+$(BUILD)/podwalld: $(BUILD)/obj/controller/main.o $(ALL_LIBS)
+	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
+
+$(BUILD)/fwctl: $(call objs_of,controller/fwctl) $(ALL_LIBS)
+	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
+
+# The plugin runs on any node: static. Debian has no static cJSON; it is built from Debian's source package.
+PLUGIN_LIBS := $(call lib_of,datapath/loader) $(call lib_of,datapath/base)
+ifdef SAN
+$(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS)
+	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ -lcjson -lbpf -lelf -lz
+else
+$(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS) $(BUILD)/cjson/libcjson.a
+	$(CC) $(ALL_CFLAGS) -static $^ -o $@ $(shell pkg-config --static --libs libelf) -Wl,--start-group -lbpf -lelf -lz -Wl,--end-group
+endif
+
+$(BUILD)/cjson/libcjson.a:
+	@mkdir -p $(@D)
+	cd $(@D) && apt-get -qq source cjson >source.log 2>&1 || { cat source.log; exit 1; }
+	cd $(@D)/cjson-*/ && $(CC) -O2 -fPIE -c cJSON.c -o ../cJSON.o
+	ar rcs $@ $(@D)/cJSON.o
+
+# tests: cmocka programs, each prints TAP; tools: helpers of the end-to-end tests
+define test_rules
+$(BUILD)/tests/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
+
+$(BUILD)/tools/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lm $$(LIBS)
+
+$(BUILD)/fuzz/%: $(1)/%.c $$(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c controller/compile/*.c) $(3)
+	@mkdir -p $$(@D)
+	$$(CLANG) $$(filter-out -Werror -fPIE,$$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
+endef
+PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
+$(eval $(call test_rules,datapath/tests,,))
+$(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS),$(filter-out %/main.c,$(wildcard cni-plugin/*.c))))
+$(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/*.c)))
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables to maps: add, flip, remove. In: compiled tables. Out: the maps say the same, and at no moment was a packet
+ * judged by a mixture. Capacity is checked before the first write; a pod that does not fit is locked down alone.
+ */
+#ifndef FW_APPLY_APPLY_H
+#define FW_APPLY_APPLY_H
+
+#include "compile/tables.h"
+#include "loader/loader.h"
+#include "model/model.h"
+
+/* What a decision id means, as records and fwctl name it. Kept for as long as a flow may carry the id. */
+struct fw_decision_name {
+	enum fw_verdict verdict;
+	enum fw_verdict pending;
+	char rule[160];		/* "netpol shop/api ingress[2]", "isolated(2) netpol shop/deny", "no rule matched" */
+	char pending_rule[160];
+};
+
+struct fw_apply;
+
+/*
+ * state_dir: where the names of decisions are kept over restarts (decisions.log), so that a flow which predates the
+ * controller still names its rule. Reads back what the maps hold: the first apply after a restart writes only
+ * differences and keeps every flow.
+ */
+int fw_apply_new(struct fw_datapath *datapath, const char *state_dir, struct fw_apply **ret_apply, struct fw_err *err);
+void fw_apply_free(struct fw_apply **apply);
+
+/* Which endpoint row has which pod: every sandbox of this node. */
+struct fw_apply_endpoint {
+	uint32_t slot;
+	const char *namespace; /* of the pod; NULL while the pod is not known: stays isolated */
+	const char *name;
+};
+
+struct fw_apply_stats {
+	uint64_t rows_added, rows_removed, endpoints_flipped;
+	uint64_t write_ns; /* from the first write to the flip of the last endpoint */
+	uint32_t locked;   /* endpoints locked down because something did not fit */
+};
+
+/*
+ * Makes the maps say what `tables` say (borrowed for the call). -ENOSPC is never returned for a pod: it is locked
+ * down and listed by fw_apply_locked(). An error means that the old state is still whole.
+ */
+int fw_apply_tables(struct fw_apply *apply, const struct fw_tables *tables, const struct fw_apply_endpoint *endpoints,
+		    size_t endpoint_count, struct fw_apply_stats *ret_stats, struct fw_err *err);
+/* The deferred half: grace period, second bump, removal. Call from a timer after fw_apply_tables() (rule 14). */
+int fw_apply_finish(struct fw_apply *apply, struct fw_err *err);
+
+/* Resolves the id of a decision, built-in ones included. NULL for an id never given. */
+const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision);
+/* "web:http of shop/web" for fw_service.id; NULL for an id never given. */
+const char *fw_apply_service(const struct fw_apply *apply, uint32_t service);
+/* Rows in use, for maps and status. */
+uint32_t fw_apply_fill(const struct fw_apply *apply, enum fw_map map);
+/* Why an endpoint is locked: "cells: 300000 needed, 262144 fit"; NULL when it is not. */
+const char *fw_apply_locked(const struct fw_apply *apply, uint32_t slot);
+/* Enforce or Audit for the node: stores the switch, bumps every endpoint. */
+int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement, struct fw_err *err);
+
+#endif
