@@ -20,6 +20,45 @@
  *                   all; 0: none of the history)                      {"end": true} unless following
  *   enforcement     mode "Enforce" | "Audit"                          {"ok": true}
  */
+/*
+ * Members of the answers, beside "ok". Every member is always there; "" or [] where there is nothing to say.
+ * Names are raw: who shows them on a terminal escapes them. Times are RFC 3339 with nanoseconds, UTC.
+ *
+ * status
+ *   version         "0.1.0" of podwalld             abi            1 (FW_ABI_VERSION)
+ *   datapath        "loaded <time>": the programs in force
+ *   node            name of this node               pid            of podwalld
+ *   healthy         bool: problems is empty         problems       ["2 pods are not covered: shop/a, shop/b", ...]
+ *   enforcement     "Enforce" | "Audit"             started        time
+ *   source          {connected bool, description "folder /x: 3 files, 7 objects", since time of the last change}
+ *   endpoints       {total, active, isolated, locked, uncovered}
+ *   policies        {total, enforced, audit, broken: [{object "NetworkPolicy shop/api", text}]}
+ *   objects         {namespaces, pods, services, endpointSlices, policies, nodes}
+ *   errors          [{where, object, text}]: input that is wrong now (the last valid version stays in force)
+ *   maps            [{name, used, capacity, percent}]: the fullest first
+ *   records         {made, lost}
+ *   hooks           {clsact, tcx, partial, none, inSandbox}: endpoints by kind of hook
+ *   revision        counts changes of the model; applied: the revision that the maps hold
+ *   applied         number
+ *   latency         {compileMs, applyMs, totalMs, maxTotalMs}: of the last change, from its arrival to its last flip
+ * endpoints: [{
+ *   namespace, name, uid, containerId, ifname, ips [text], mac "02:00:00:00:00:01", ifindex, slot, region,
+ *   state           "active" | "isolated" | "locked" | "claimed" | "gone"
+ *   hook            "tcx" | "clsact" | "partial" | "none"; inSandbox bool
+ *   subject         label: the objects that select the pod, "" while isolated
+ *   isolatedIn, isolatedOut   bool: some object isolates that direction
+ *   epoch, flows    numbers; flows: slots of its flow region
+ *   detail          why isolated, locked or uncovered; "" when active and covered }], sorted by namespace, name, container
+ * policies: [{
+ *   layer           "application"                   kind           "NetworkPolicy"
+ *   namespace, name, uid, generation, origin (where it was read: "shop.yaml: document 3")
+ *   direction       "Ingress" | "Egress" | "Both"   mode           "Enforce" | "Audit"
+ *   replaces        name or ""                      broken         field and reason, "" when it is whole
+ *   pods            how many pods of the model it selects }], sorted by kind, namespace, name; with `pod`: those
+ *                   that select it; {"ok": false} for a pod that the model does not hold
+ * maps: [{name, used, capacity, full "what happens when it is full"}]
+ * version: version, abi, node, kernel ("6.1.0-13")
+ */
 #ifndef FW_CTL_PROTOCOL_H
 #define FW_CTL_PROTOCOL_H
 
