@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Text to objects: YAML or JSON documents, defaulted and validated as the API server does.
- * In: bytes of one file. Out: one callback per object, or per error. Pure: no files, no sockets, no clock.
+ * In: bytes of one file. Out: one callback per object, or per error. Pure: no files, no sockets, no
+ * clock.
  */
 #ifndef FW_API_DECODE_H
 #define FW_API_DECODE_H
@@ -11,28 +12,34 @@
 
 #define FW_DECODE_BYTES_MAX (64u << 20) /* a larger file is refused */
 #define FW_DECODE_DEPTH_MAX 100u	/* nesting; deeper is refused */
-#define FW_DECODE_NODES_MAX 8000000u	/* nodes of one file, aliases expanded; more is refused (billion laughs) */
+#define FW_DECODE_NODES_MAX                                                                        \
+	8000000u /* nodes of one file, aliases expanded; more is refused (billion laughs) */
 
 struct cJSON;
 
 struct fw_decode_handler {
 	void (*object)(struct fw_object *object, void *context); /* takes it */
 	/*
-	 * line: 1-based, 0 when unknown. document: 1-based. kind is FW_KIND_COUNT, names "" when they could not be
-	 * told; when they could, the reader keeps the last valid version of that object.
+	 * line: 1-based, 0 when unknown. document: 1-based. kind is FW_KIND_COUNT, names "" when
+	 * they could not be told; when they could, the reader keeps the last valid version of that
+	 * object.
 	 */
-	void (*error)(unsigned int document, unsigned int line, enum fw_kind kind, const char *namespace,
-		      const char *name, const char *text, void *context);
+	void (*error)(unsigned int document, unsigned int line, enum fw_kind kind,
+		      const char *namespace, const char *name, const char *text, void *context);
 	void *context;
 };
 
-/* Kinds that Podwall does not read are skipped silently. 0, or -ENOMEM; errors in the input go to the handler. */
-int fw_decode_text(const char *origin, const char *text, size_t len, const struct fw_decode_handler *handler);
+/* Kinds that Podwall does not read are skipped silently. 0, or -ENOMEM; errors in the input go to
+ * the handler. */
+int fw_decode_text(const char *origin, const char *text, size_t len,
+		   const struct fw_decode_handler *handler);
 
 /*
- * One already parsed JSON object (case-sensitive member names; duplicate keys: the last wins). -EINVAL with a text that
- * starts with the field's path. -ENOTSUP: a kind that Podwall does not read.
+ * One already parsed JSON object (case-sensitive member names; duplicate keys: the last wins).
+ * -EINVAL with a text that starts with the field's path. -ENOTSUP: a kind that Podwall does not
+ * read.
  */
-int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object, struct fw_err *err);
+int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object,
+		     struct fw_err *err);
 
 #endif

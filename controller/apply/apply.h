@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables to maps: add, flip, remove. In: compiled tables. Out: the maps say the same, and at no moment was a packet
- * judged by a mixture. Capacity is checked before the first write; a pod that does not fit is locked down alone.
+ * Tables to maps: add, flip, remove. In: compiled tables. Out: the maps say the same, and at no
+ * moment was a packet judged by a mixture. Capacity is checked before the first write; a pod that
+ * does not fit is locked down alone.
  */
 #ifndef FW_APPLY_APPLY_H
 #define FW_APPLY_APPLY_H
@@ -10,22 +11,25 @@
 #include "loader/loader.h"
 #include "model/model.h"
 
-/* What a decision id means, as records and fwctl name it. Kept for as long as a flow may carry the id. */
+/* What a decision id means, as records and fwctl name it. Kept for as long as a flow may carry the
+ * id. */
 struct fw_decision_name {
 	enum fw_verdict verdict;
 	enum fw_verdict pending;
-	char rule[160];		/* "netpol shop/api ingress[2]", "isolated(2) netpol shop/deny", "no rule matched" */
+	char rule[160]; /* "netpol shop/api ingress[2]", "isolated(2) netpol shop/deny", "no rule
+			   matched" */
 	char pending_rule[160];
 };
 
 struct fw_apply;
 
 /*
- * state_dir: where the names of decisions are kept over restarts (decisions.log), so that a flow which predates the
- * controller still names its rule. Reads back what the maps hold: the first apply after a restart writes only
- * differences and keeps every flow.
+ * state_dir: where the names of decisions are kept over restarts (decisions.log), so that a flow
+ * which predates the controller still names its rule. Reads back what the maps hold: the first
+ * apply after a restart writes only differences and keeps every flow.
  */
-int fw_apply_new(struct fw_datapath *datapath, const char *state_dir, struct fw_apply **ret_apply, struct fw_err *err);
+int fw_apply_new(struct fw_datapath *datapath, const char *state_dir, struct fw_apply **ret_apply,
+		 struct fw_err *err);
 void fw_apply_free(struct fw_apply **apply);
 
 /* Which endpoint row has which pod: every sandbox of this node. */
@@ -42,12 +46,15 @@ struct fw_apply_stats {
 };
 
 /*
- * Makes the maps say what `tables` say (borrowed for the call). -ENOSPC is never returned for a pod: it is locked
- * down and listed by fw_apply_locked(). An error means that the old state is still whole.
+ * Makes the maps say what `tables` say (borrowed for the call). -ENOSPC is never returned for a
+ * pod: it is locked down and listed by fw_apply_locked(). An error means that the old state is
+ * still whole.
  */
-int fw_apply_tables(struct fw_apply *apply, const struct fw_tables *tables, const struct fw_apply_endpoint *endpoints,
-		    size_t endpoint_count, struct fw_apply_stats *ret_stats, struct fw_err *err);
-/* The deferred half: grace period, second bump, removal. Call from a timer after fw_apply_tables() (rule 14). */
+int fw_apply_tables(struct fw_apply *apply, const struct fw_tables *tables,
+		    const struct fw_apply_endpoint *endpoints, size_t endpoint_count,
+		    struct fw_apply_stats *ret_stats, struct fw_err *err);
+/* The deferred half: grace period, second bump, removal. Call from a timer after fw_apply_tables()
+ * (rule 14). */
 int fw_apply_finish(struct fw_apply *apply, struct fw_err *err);
 
 /* Resolves the id of a decision, built-in ones included. NULL for an id never given. */
@@ -59,6 +66,7 @@ uint32_t fw_apply_fill(const struct fw_apply *apply, enum fw_map map);
 /* Why an endpoint is locked: "cells: 300000 needed, 262144 fit"; NULL when it is not. */
 const char *fw_apply_locked(const struct fw_apply *apply, uint32_t slot);
 /* Enforce or Audit for the node: stores the switch, bumps every endpoint. */
-int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement, struct fw_err *err);
+int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement,
+			     struct fw_err *err);
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the compiler hands to apply: the content of the policy maps, in user space, with ids of its own.
- * In: a model. Out: sorted arrays, cross-referenced by index into this very structure. Pure data.
+ * What the compiler hands to apply: the content of the policy maps, in user space, with ids of its
+ * own. In: a model. Out: sorted arrays, cross-referenced by index into this very structure. Pure
+ * data.
  *
- * Every class, subject and decision carries a digest of its meaning: two compiles that mean the same give equal
- * digests whatever their indexes. Apply gives kernel ids by digest, so an unchanged row is never rewritten.
+ * Every class, subject and decision carries a digest of its meaning: two compiles that mean the
+ * same give equal digests whatever their indexes. Apply gives kernel ids by digest, so an unchanged
+ * row is never rewritten.
  */
 #ifndef FW_COMPILE_TABLES_H
 #define FW_COMPILE_TABLES_H
@@ -25,8 +27,10 @@ struct fw_rule_name {
 	const char *kind;      /* short name: "netpol"; "" for the defaults */
 	const char *namespace; /* "" for cluster kinds */
 	const char *name;
-	int32_t rule;	   /* index in spec.ingress or spec.egress; -1: no rule of it matched, it isolates */
-	uint32_t isolated_by; /* for "no rule matched": how many objects isolate the pod in that direction; else 0 */
+	int32_t rule;	      /* index in spec.ingress or spec.egress; -1: no rule of it matched, it
+				 isolates */
+	uint32_t isolated_by; /* for "no rule matched": how many objects isolate the pod in that
+				 direction; else 0 */
 };
 
 enum fw_verdict { FW_VERDICT_DENY = 0, FW_VERDICT_ALLOW = 1, FW_VERDICT_REJECT = 2 };
@@ -50,14 +54,15 @@ struct fw_class_row {
 
 struct fw_subject_row {
 	struct fw_digest digest;
-	const char *label;	/* canonical text: the objects that select it */
-	uint32_t otherwise[2];	/* by fw_direction: index of decision */
+	const char *label;     /* canonical text: the objects that select it */
+	uint32_t otherwise[2]; /* by fw_direction: index of decision */
 	bool isolated[2];
-	const char *broken;	/* not NULL: fails closed, which object and field */
+	const char *broken; /* not NULL: fails closed, which object and field */
 };
 
 struct fw_range_row {
-	uint32_t lo, hi; /* FW_RANGE_KEY, inclusive, sorted, disjoint, adjacent equal decisions merged */
+	uint32_t lo,
+		hi; /* FW_RANGE_KEY, inclusive, sorted, disjoint, adjacent equal decisions merged */
 	uint32_t decision;
 };
 
@@ -66,7 +71,8 @@ struct fw_program_row {
 	uint32_t count;
 };
 
-/* Sorted by (subject, direction, class). Only where something differs from the subject's default. */
+/* Sorted by (subject, direction, class). Only where something differs from the subject's default.
+ */
 struct fw_cell_row {
 	uint32_t subject;
 	uint8_t direction;
@@ -112,11 +118,11 @@ struct fw_pod_row {
 };
 
 /* Classes 0 and 1 of every compile; the others follow. */
-#define FW_TABLES_WORLD 0u
+#define FW_TABLES_WORLD	      0u
 #define FW_TABLES_UNKNOWN_POD 1u
 
-#define FW_TABLES_ARRAY(type, name)                                                                                    \
-	struct type *name;                                                                                             \
+#define FW_TABLES_ARRAY(type, name)                                                                \
+	struct type *name;                                                                         \
 	size_t name##_count
 
 struct fw_problem {

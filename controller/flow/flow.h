@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Flow records: events of the ring buffer and passes of the sweeper, with names put on them.
- * In: struct fw_event, struct fw_sweep_flow. Out: struct fw_record, to a bounded history and to subscribers.
- * Looks back, read-only, at the model for names; names are those at the time of the packet.
+ * In: struct fw_event, struct fw_sweep_flow. Out: struct fw_record, to a bounded history and to
+ * subscribers. Looks back, read-only, at the model for names; names are those at the time of the
+ * packet.
  */
 #ifndef FW_FLOW_FLOW_H
 #define FW_FLOW_FLOW_H
@@ -29,27 +30,28 @@ struct fw_party {
 	char namespace[64]; /* "" when no pod owns the address */
 	char pod[FW_NAME_TEXT];
 	char workload[FW_NAME_TEXT]; /* "Deployment/web", "" none */
-	char entity[16]; /* "pod", "world", "unknown-pod", "node", "service", "host" */
+	char entity[16];	     /* "pod", "world", "unknown-pod", "node", "service", "host" */
 };
 
 struct fw_record {
-	uint64_t time_ns; /* CLOCK_REALTIME */
+	uint64_t time_ns;  /* CLOCK_REALTIME */
 	uint64_t sequence; /* of this daemon, for gaps */
 	enum fw_record_type type;
-	uint8_t direction; /* at the pod that reports: enum fw_direction of the packet that opened it */
+	uint8_t direction; /* at the pod that reports: enum fw_direction of the packet that opened
+			      it */
 	uint8_t protocol;
 	uint8_t tcp_flags;
-	uint8_t reason;	   /* enum fw_reason */
+	uint8_t reason; /* enum fw_reason */
 	uint8_t family;
-	bool audited;	   /* passed because the node is in Audit */
-	bool inexact;	   /* evicted in the kernel */
+	bool audited; /* passed because the node is in Audit */
+	bool inexact; /* evicted in the kernel */
 	enum fw_verdict verdict;
 	enum fw_verdict pending;
 	struct fw_party source; /* who opened the flow */
 	struct fw_party destination;
 	char service[FW_NAME_TEXT]; /* "shop/web:http", "" none */
 	char rule[160];
-	char rule_before[160];	/* CHANGE */
+	char rule_before[160]; /* CHANGE */
 	char pending_rule[160];
 	uint64_t repeats;
 	uint64_t packets[2], bytes[2]; /* forward (source to destination), backward */
@@ -59,10 +61,12 @@ struct fw_record {
 
 struct fw_flows; /* the record keeper */
 
-#define FW_HISTORY_DEFAULT 65536u /* records kept in memory; the oldest goes when full, and is not "lost" */
+#define FW_HISTORY_DEFAULT                                                                         \
+	65536u /* records kept in memory; the oldest goes when full, and is not "lost" */
 
-int fw_flows_new(struct fw_datapath *datapath, const struct fw_model *model, const struct fw_apply *apply,
-		 size_t history, struct fw_flows **ret_flows, struct fw_err *err);
+int fw_flows_new(struct fw_datapath *datapath, const struct fw_model *model,
+		 const struct fw_apply *apply, size_t history, struct fw_flows **ret_flows,
+		 struct fw_err *err);
 void fw_flows_free(struct fw_flows **flows);
 /* Drains the ring buffer without waiting; about every 20 ms. Returns records made, or -errno. */
 int fw_flows_poll(struct fw_flows *flows);
@@ -74,15 +78,17 @@ uint64_t fw_flows_made(const struct fw_flows *flows);
 
 typedef void (*fw_record_sink)(const struct fw_record *record, void *context);
 /* Called for each new record, in order. The handle is for fw_flows_unsubscribe(). */
-int fw_flows_subscribe(struct fw_flows *flows, fw_record_sink sink, void *context, uint64_t *ret_handle);
+int fw_flows_subscribe(struct fw_flows *flows, fw_record_sink sink, void *context,
+		       uint64_t *ret_handle);
 void fw_flows_unsubscribe(struct fw_flows *flows, uint64_t handle);
 /* The history, oldest first. */
 void fw_flows_history(const struct fw_flows *flows, fw_record_sink sink, void *context);
 
 /*
- * One record as one line of JSON without the newline. Field names follow Hubble's flow schema (time, verdict, IP,
- * l4, source, destination, Type, traffic_direction, event_type, drop_reason_desc, Summary ...) so that
- * `hubble observe --input-file -` reads them; ours are under "podwall".
+ * One record as one line of JSON without the newline. Field names follow Hubble's flow schema
+ * (time, verdict, IP, l4, source, destination, Type, traffic_direction, event_type,
+ * drop_reason_desc, Summary ...) so that `hubble observe --input-file -` reads them; ours are under
+ * "podwall".
  */
 int fw_record_json(const struct fw_record *record, const char *node, struct fw_buf *buf);
 

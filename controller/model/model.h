@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the cluster says, as far as policy needs it: plain objects, owned by the model.
- * In: decoded, defaulted, validated objects. Out: a consistent view to compile. Never reads files, sockets or maps.
+ * In: decoded, defaulted, validated objects. Out: a consistent view to compile. Never reads files,
+ * sockets or maps.
  *
- * Objects are keyed by (kind, namespace, name). Strings are NUL-terminated and owned by their object. Every list
- * is an array with a count. The API's distinction between "absent" and "empty" is kept by explicit bits.
+ * Objects are keyed by (kind, namespace, name). Strings are NUL-terminated and owned by their
+ * object. Every list is an array with a count. The API's distinction between "absent" and "empty"
+ * is kept by explicit bits.
  */
 #ifndef FW_MODEL_MODEL_H
 #define FW_MODEL_MODEL_H
@@ -45,13 +47,20 @@ struct fw_requirement {
 	size_t value_count;
 };
 
-/* matchLabels are turned into In with one value; sorted by (key, op, values). No requirement: matches everything. */
+/* matchLabels are turned into In with one value; sorted by (key, op, values). No requirement:
+ * matches everything. */
 struct fw_selector {
 	struct fw_requirement *items;
 	size_t count;
 };
 
-enum fw_protocol { FW_PROTO_ICMP = 1, FW_PROTO_TCP = 6, FW_PROTO_UDP = 17, FW_PROTO_ICMPV6 = 58, FW_PROTO_SCTP = 132 };
+enum fw_protocol {
+	FW_PROTO_ICMP = 1,
+	FW_PROTO_TCP = 6,
+	FW_PROTO_UDP = 17,
+	FW_PROTO_ICMPV6 = 58,
+	FW_PROTO_SCTP = 132
+};
 
 /* The head of every object; the first member of each of them. */
 struct fw_object {
@@ -80,14 +89,17 @@ struct fw_pod {
 	struct fw_object object;
 	char *node; /* spec.nodeName, "" while unscheduled */
 	char *service_account;
-	char *workload_kind; /* first controller owner reference: ReplicaSet hashes are cut to Deployment names; "" none */
+	char *workload_kind; /* first controller owner reference: ReplicaSet hashes are cut to
+				Deployment names; "" none */
 	char *workload_name;
-	char *config_hash; /* annotation kubernetes.io/config.hash, "" none: joins a static pod's sandbox */
+	char *config_hash; /* annotation kubernetes.io/config.hash, "" none: joins a static pod's
+			      sandbox */
 	bool host_network;
-	bool finished; /* phase Succeeded or Failed: its addresses belong to nobody */
+	bool finished;	   /* phase Succeeded or Failed: its addresses belong to nobody */
 	struct fw_ip *ips; /* status.podIPs (podIP when absent) */
 	size_t ip_count;
-	struct fw_container_port *ports; /* containers in order, then restartable init containers; edge-cases 12 and 13 */
+	struct fw_container_port *ports; /* containers in order, then restartable init containers;
+					    edge-cases 12 and 13 */
 	size_t port_count;
 };
 
@@ -100,7 +112,8 @@ struct fw_service_port {
 
 struct fw_service_object {
 	struct fw_object object;
-	struct fw_ip *ips; /* clusterIPs, externalIPs, load balancer addresses with ipMode VIP; none when headless */
+	struct fw_ip *ips; /* clusterIPs, externalIPs, load balancer addresses with ipMode VIP; none
+			      when headless */
 	size_t ip_count;
 	struct fw_service_port *ports;
 	size_t port_count;
@@ -110,16 +123,16 @@ struct fw_service_object {
 struct fw_slice_endpoint {
 	struct fw_ip *ips;
 	size_t ip_count;
-	bool ready;	  /* nil counts as true */
-	bool serving;	  /* nil counts as ready */
-	bool terminating; /* nil counts as false */
+	bool ready;		/* nil counts as true */
+	bool serving;		/* nil counts as ready */
+	bool terminating;	/* nil counts as false */
 	char *target_namespace; /* targetRef of kind Pod; "" none */
 	char *target_name;
 	char *node; /* nodeName, "" none */
 };
 
 struct fw_slice_port {
-	char *name; /* "" for none */
+	char *name;    /* "" for none */
 	uint16_t port; /* 0: absent, which means every port */
 	uint8_t protocol;
 };
@@ -137,8 +150,8 @@ struct fw_endpoint_slice {
 /* One entry of a rule's ports. protocol is always set (TCP is the default). */
 struct fw_policy_port {
 	uint8_t protocol;
-	bool any;     /* no port given: every port of the protocol */
-	char *name;   /* a named port; NULL for numbers */
+	bool any;	/* no port given: every port of the protocol */
+	char *name;	/* a named port; NULL for numbers */
 	uint16_t first; /* inclusive */
 	uint16_t last;	/* inclusive; equal to first without endPort */
 };
@@ -167,13 +180,14 @@ struct fw_policy_rule {
 
 struct fw_network_policy {
 	struct fw_object object;
-	struct fw_selector subject; /* spec.podSelector */
-	bool isolates[2];	    /* by fw_direction: policyTypes after defaulting */
+	struct fw_selector subject;	 /* spec.podSelector */
+	bool isolates[2];		 /* by fw_direction: policyTypes after defaulting */
 	struct fw_policy_rule *rules[2]; /* by fw_direction: ingress, egress */
 	size_t rule_count[2];
 	bool audit;	/* annotation podwall.io/mode: Audit */
 	char *replaces; /* annotation podwall.io/replaces, NULL none */
-	char *broken;	/* not NULL: parsed, but cannot be compiled whole: which field and why. Fails closed. */
+	char *broken; /* not NULL: parsed, but cannot be compiled whole: which field and why. Fails
+			 closed. */
 };
 
 struct fw_node_object {
@@ -185,8 +199,9 @@ struct fw_node_object {
 };
 
 /*
- * A sandbox that runs on this node, as the plugin told us (never from the API). Joined to its pod by UID, else by
- * the static pod's config hash, else, where the runtime gives no UID (podman), by namespace and name.
+ * A sandbox that runs on this node, as the plugin told us (never from the API). Joined to its pod
+ * by UID, else by the static pod's config hash, else, where the runtime gives no UID (podman), by
+ * namespace and name.
  */
 struct fw_sandbox {
 	char *container_id;
@@ -196,8 +211,9 @@ struct fw_sandbox {
 	char *uid; /* "" where the runtime gives none */
 	struct fw_ip *ips;
 	size_t ip_count;
-	uint32_t slot;	    /* endpoint row */
-	uint64_t sequence;  /* order of ADDs: of two sandboxes that hold one address the newer owns it */
+	uint32_t slot;	   /* endpoint row */
+	uint64_t sequence; /* order of ADDs: of two sandboxes that hold one address the newer owns
+			      it */
 };
 
 struct fw_model;
@@ -206,34 +222,42 @@ int fw_model_new(struct fw_model **ret_model);
 void fw_model_free(struct fw_model **model);
 
 /*
- * Puts an object in, in the place of one with the same kind, namespace and name. Takes it, also on failure.
- * *ret_changed is false when the digest is equal (nothing happened). -ENOMEM.
+ * Puts an object in, in the place of one with the same kind, namespace and name. Takes it, also on
+ * failure. *ret_changed is false when the digest is equal (nothing happened). -ENOMEM.
  */
 int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_changed);
 /* -ENOENT when there is none. */
-int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *namespace, const char *name);
-struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind, const char *namespace, const char *name);
-/* Objects of a kind in ascending (namespace, name) byte order; the array belongs to the model, valid until a change. */
-size_t fw_model_list(const struct fw_model *model, enum fw_kind kind, struct fw_object *const **ret_objects);
+int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *namespace,
+		    const char *name);
+struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
+			       const char *namespace, const char *name);
+/* Objects of a kind in ascending (namespace, name) byte order; the array belongs to the model,
+ * valid until a change. */
+size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
+		     struct fw_object *const **ret_objects);
 
 /* Sandboxes: take, keyed by (container id, ifname). */
 int fw_model_put_sandbox(struct fw_model *model, struct fw_sandbox *sandbox);
 int fw_model_remove_sandbox(struct fw_model *model, const char *container_id, const char *ifname);
-size_t fw_model_list_sandboxes(const struct fw_model *model, struct fw_sandbox *const **ret_sandboxes);
+size_t fw_model_list_sandboxes(const struct fw_model *model,
+			       struct fw_sandbox *const **ret_sandboxes);
 
 /*
- * The pod that owns an address now: by status.podIPs, else by a sandbox of this node whose pod has no status
- * addresses. Finished and host-network pods own none. NULL for none.
+ * The pod that owns an address now: by status.podIPs, else by a sandbox of this node whose pod has
+ * no status addresses. Finished and host-network pods own none. NULL for none.
  */
 const struct fw_pod *fw_model_pod_by_ip(const struct fw_model *model, const struct fw_ip *ip);
 /* The pod of a sandbox, NULL while the source has not told of it. */
-const struct fw_pod *fw_model_pod_of_sandbox(const struct fw_model *model, const struct fw_sandbox *sandbox);
+const struct fw_pod *fw_model_pod_of_sandbox(const struct fw_model *model,
+					     const struct fw_sandbox *sandbox);
 /* The addresses by which a pod is a peer (borrowed); 0 for finished and host-network pods. */
-size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod, const struct fw_ip **ret_ips);
+size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod,
+			const struct fw_ip **ret_ips);
 
 /* What is configured rather than watched. Prefixes are copied. */
 int fw_model_set_pod_ranges(struct fw_model *model, const struct fw_prefix *ranges, size_t count);
-size_t fw_model_pod_ranges(const struct fw_model *model, const struct fw_prefix **ret_ranges); /* with every Node's */
+size_t fw_model_pod_ranges(const struct fw_model *model,
+			   const struct fw_prefix **ret_ranges); /* with every Node's */
 int fw_model_set_node_name(struct fw_model *model, const char *name);
 const char *fw_model_node_name(const struct fw_model *model);
 
@@ -241,8 +265,9 @@ const char *fw_model_node_name(const struct fw_model *model);
 uint64_t fw_model_revision(const struct fw_model *model);
 
 bool fw_selector_matches(const struct fw_selector *selector, const struct fw_labels *labels);
-const char *fw_labels_get(const struct fw_labels *labels, const char *key); /* NULL when absent; exact bytes */
-const char *fw_kind_name(enum fw_kind kind); /* "NetworkPolicy" */
+const char *fw_labels_get(const struct fw_labels *labels,
+			  const char *key);	/* NULL when absent; exact bytes */
+const char *fw_kind_name(enum fw_kind kind);	/* "NetworkPolicy" */
 void fw_object_free(struct fw_object **object); /* of any kind */
 void fw_sandbox_free(struct fw_sandbox **sandbox);
 

@@ -109,7 +109,8 @@ char *fw_buf_take(struct fw_buf *buf)
 	return data;
 }
 
-/* Decodes one UTF-8 character (RFC 3629: no surrogates, no overlong forms); 0 when the bytes are not one. */
+/* Decodes one UTF-8 character (RFC 3629: no surrogates, no overlong forms); 0 when the bytes are
+ * not one. */
 static size_t decode(const unsigned char *s, uint32_t *ret_code)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -132,8 +133,9 @@ static size_t decode(const unsigned char *s, uint32_t *ret_code)
 
 static bool is_bidi_control(uint32_t code)
 {
-	return code == 0x61c || code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029;
+	return code == 0x61c || code == 0x200e || code == 0x200f ||
+	       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+	       code == 0x2028 || code == 0x2029;
 }
 
 int fw_buf_append_escaped(struct fw_buf *buf, const char *text)

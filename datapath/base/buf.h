@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing text buffer with a stated maximum. In: formatted pieces. Out: one NUL-terminated string. Appending
- * after a failure does nothing, so that a chain of appends is checked once, at the end.
+ * A growing text buffer with a stated maximum. In: formatted pieces. Out: one NUL-terminated
+ * string. Appending after a failure does nothing, so that a chain of appends is checked once, at
+ * the end.
  */
 #ifndef FW_BASE_BUF_H
 #define FW_BASE_BUF_H
@@ -31,8 +32,9 @@ void fw_buf_consume(struct fw_buf *buf, size_t len);
 char *fw_buf_take(struct fw_buf *buf);
 
 /*
- * Appends `text` so that a terminal shows it and does nothing else: control characters, DEL, C1, invalid UTF-8
- * and bidirectional controls (U+200E/F, U+202A..E, U+2066..9) are written as \xNN or \uNNNN, a backslash as \\.
+ * Appends `text` so that a terminal shows it and does nothing else: control characters, DEL, C1,
+ * invalid UTF-8 and bidirectional controls (U+200E/F, U+202A..E, U+2066..9) are written as \xNN or
+ * \uNNNN, a backslash as \\.
  */
 int fw_buf_append_escaped(struct fw_buf *buf, const char *text);
 

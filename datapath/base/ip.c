@@ -104,7 +104,8 @@ int fw_prefix_parse(const char *text, struct fw_prefix *ret_prefix, struct fw_er
 	dotted = !strchr(address, ':');
 	most = dotted ? 32 : 128;
 	if (s == slash + 1 || *s || bits > most)
-		return fw_err_set(err, -EINVAL, "\"%.64s\" is not a CIDR: length must be 0 to %u", text, most);
+		return fw_err_set(err, -EINVAL, "\"%.64s\" is not a CIDR: length must be 0 to %u",
+				  text, most);
 	if (dotted)
 		bits += 96;
 	prefix.bits = (uint8_t)bits;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses and prefixes as 16 bytes in network order, IPv4 mapped (::ffff:a.b.c.d), as abi.h holds them.
- * In: text as Kubernetes writes it. Out: canonical values and canonical text. Never resolves names.
+ * Addresses and prefixes as 16 bytes in network order, IPv4 mapped (::ffff:a.b.c.d), as abi.h holds
+ * them. In: text as Kubernetes writes it. Out: canonical values and canonical text. Never resolves
+ * names.
  */
 #ifndef FW_BASE_IP_H
 #define FW_BASE_IP_H
@@ -20,12 +21,12 @@ struct fw_prefix {
 	uint8_t bits;	 /* of the 16-byte form: 96 + n for IPv4, so 0..128 */
 };
 
-#define FW_IP_TEXT 46	  /* INET6_ADDRSTRLEN */
+#define FW_IP_TEXT     46 /* INET6_ADDRSTRLEN */
 #define FW_PREFIX_TEXT 50
 
 /*
- * fw_ip_parse: one address. IPv4 octets with leading zeros are read as decimal (old objects hold them, as
- * Kubernetes' own parser did); `::ffff:1.2.3.4` is IPv4. -EINVAL with a text otherwise.
+ * fw_ip_parse: one address. IPv4 octets with leading zeros are read as decimal (old objects hold
+ * them, as Kubernetes' own parser did); `::ffff:1.2.3.4` is IPv4. -EINVAL with a text otherwise.
  * fw_prefix_parse: address/length; host bits are cleared, as Kubernetes' net.ParseCIDR does.
  */
 int fw_ip_parse(const char *text, struct fw_ip *ret_ip, struct fw_err *err);
@@ -39,7 +40,8 @@ bool fw_ip_is4(const struct fw_ip *ip);
 bool fw_ip_equal(const struct fw_ip *a, const struct fw_ip *b);
 int fw_ip_compare(const struct fw_ip *a, const struct fw_ip *b);
 bool fw_ip_is_zero(const struct fw_ip *ip); /* :: or 0.0.0.0 */
-/* Every address is in a /0 of its own family only: 0.0.0.0/0 is ::ffff:0:0/96 here, ::/0 holds no IPv4. */
+/* Every address is in a /0 of its own family only: 0.0.0.0/0 is ::ffff:0:0/96 here, ::/0 holds no
+ * IPv4. */
 bool fw_prefix_contains(const struct fw_prefix *prefix, const struct fw_ip *ip);
 int fw_prefix_compare(const struct fw_prefix *a, const struct fw_prefix *b);
 struct fw_ip fw_ip_from4(uint32_t address_be);

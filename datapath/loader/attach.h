@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hooks: both programs on one device, whichever mechanism carries them.
- * In: an open datapath and a device of the calling thread's network namespace. Out: attached programs.
+ * In: an open datapath and a device of the calling thread's network namespace. Out: attached
+ * programs.
  */
 #ifndef FW_LOADER_ATTACH_H
 #define FW_LOADER_ATTACH_H
@@ -19,24 +20,29 @@ struct fw_hook {
 	uint32_t ifindex;
 	uint32_t slot;
 	bool in_sandbox; /* directions are mirrored: the pod's packets leave by egress */
-	bool constant;	 /* the row is not found by ifindex: load programs with the slot as a constant */
+	bool constant; /* the row is not found by ifindex: load programs with the slot as a constant
+			*/
 };
 
 /*
- * Attaches both directions at once or neither: clsact (instant), or tcx where the device already has an `ingress`
- * qdisc. Attaching again replaces our own programs. -EOPNOTSUPP with a text that says how to order the chain when
- * neither is possible (an `ingress` qdisc and a kernel before 6.6).
+ * Attaches both directions at once or neither: clsact (instant), or tcx where the device already
+ * has an `ingress` qdisc. Attaching again replaces our own programs. -EOPNOTSUPP with a text that
+ * says how to order the chain when neither is possible (an `ingress` qdisc and a kernel
+ * before 6.6).
  */
-int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook, enum fw_hook_kind *ret_kind,
-		   struct fw_err *err);
+int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook,
+		   enum fw_hook_kind *ret_kind, struct fw_err *err);
 /* What is attached now: our programs only. */
-int fw_hook_query(struct fw_datapath *datapath, const struct fw_hook *hook, enum fw_hook_kind *ret_kind,
-		  struct fw_err *err);
-/* clsact to pinned tcx links without a gap and without judging a packet twice (bpf/hook.h). 0 when already tcx. */
+int fw_hook_query(struct fw_datapath *datapath, const struct fw_hook *hook,
+		  enum fw_hook_kind *ret_kind, struct fw_err *err);
+/* clsact to pinned tcx links without a gap and without judging a packet twice (bpf/hook.h). 0 when
+ * already tcx. */
 int fw_hook_promote(struct fw_datapath *datapath, const struct fw_hook *hook, struct fw_err *err);
-/* Replaces the attached programs by those in force (fw_datapath_load_programs), atomically for each direction. */
+/* Replaces the attached programs by those in force (fw_datapath_load_programs), atomically for each
+ * direction. */
 int fw_hook_refresh(struct fw_datapath *datapath, const struct fw_hook *hook, struct fw_err *err);
-/* Removes links, pins, filters, and the qdisc if we made it and it is empty. 0 when the device is gone. */
+/* Removes links, pins, filters, and the qdisc if we made it and it is empty. 0 when the device is
+ * gone. */
 int fw_hook_detach(struct fw_datapath *datapath, const struct fw_hook *hook, struct fw_err *err);
 bool fw_hook_tcx_supported(void);
 

@@ -14,20 +14,23 @@
 #define FW_ABI_VERSION 1
 
 /* Maximum of every table (the loader may be asked for less) and what happens when it is full. */
-#define FW_IFINDEX_SLOTS 65536u	  /* endpoint rows found by (ifindex & 0xffff) */
-#define FW_EXTRA_SLOTS 1024u	  /* rows for a clash or a hook inside a sandbox; full: ADD fails, error 11 */
+#define FW_IFINDEX_SLOTS 65536u /* endpoint rows found by (ifindex & 0xffff) */
+#define FW_EXTRA_SLOTS                                                                             \
+	1024u /* rows for a clash or a hook inside a sandbox; full: ADD fails, error 11 */
 #define FW_ENDPOINT_SLOTS (FW_IFINDEX_SLOTS + FW_EXTRA_SLOTS)
-#define FW_REGIONS_MAX 4096u	  /* flow regions = pods on a node; full: ADD fails, error 11 */
-#define FW_BUCKET_SLOTS 8u	  /* flow slots in a bucket */
-#define FW_SUBJECTS_MAX 16384u	  /* full: the pod that needs one more is locked down */
-#define FW_CELLS_MAX 1048576u	  /* full: the same */
-#define FW_RANGES_MAX 262144u	  /* full: the same */
-#define FW_ADDRESSES_MAX 262144u  /* full: the address stays in the class of its prefix, unknown-pod */
-#define FW_PREFIXES_MAX 65536u	  /* full: pods with ipBlocks that do not fit are locked down */
-#define FW_SERVICES_MAX 131072u	  /* full: the service port is denied as unlisted */
-#define FW_SERVICE_GROUPS 8u	  /* distinct (class, port) of one service's backends; more: denied, said in status */
-#define FW_RANGES_PER_CELL 4096u  /* full: the pod is locked down */
-#define FW_NO_SLOT 0xffffffffu
+#define FW_REGIONS_MAX	  4096u	   /* flow regions = pods on a node; full: ADD fails, error 11 */
+#define FW_BUCKET_SLOTS	  8u	   /* flow slots in a bucket */
+#define FW_SUBJECTS_MAX	  16384u   /* full: the pod that needs one more is locked down */
+#define FW_CELLS_MAX	  1048576u /* full: the same */
+#define FW_RANGES_MAX	  262144u  /* full: the same */
+#define FW_ADDRESSES_MAX                                                                           \
+	262144u		       /* full: the address stays in the class of its prefix, unknown-pod */
+#define FW_PREFIXES_MAX 65536u /* full: pods with ipBlocks that do not fit are locked down */
+#define FW_SERVICES_MAX 131072u /* full: the service port is denied as unlisted */
+#define FW_SERVICE_GROUPS                                                                          \
+	8u /* distinct (class, port) of one service's backends; more: denied, said in status */
+#define FW_RANGES_PER_CELL 4096u /* full: the pod is locked down */
+#define FW_NO_SLOT	   0xffffffffu
 
 enum fw_direction {
 	FW_INGRESS = 0, /* packets that enter the pod; host-side egress hook */
@@ -37,19 +40,23 @@ enum fw_direction {
 /* fw_node: array of one row, mmapable. The node's switches and the secrets of this boot. */
 enum fw_enforcement {
 	FW_ENFORCE = 0, /* also what a missing map means */
-	FW_AUDIT = 1,	/* denies by policy pass and are recorded; source check and malformed packets stay denied */
+	FW_AUDIT = 1, /* denies by policy pass and are recorded; source check and malformed packets
+			 stay denied */
 };
 
 struct fw_node {
-	__u32 abi;		/* FW_ABI_VERSION */
-	__u32 enforcement;	/* enum fw_enforcement */
-	__u32 postnat_ok;	/* 1 while the chain after DNAT is known to stand (0: such packets are denied) */
-	__u32 regions;		/* rows of fw_regions */
-	__u32 region_buckets;	/* buckets per region, a power of two */
-	__u32 hz;		/* jiffies per second, measured by the loader */
-	__u64 mark_secret;	/* see bpf/hook.h: promotion from clsact to tcx */
-	__u64 hash_secret[8];	/* random odd multipliers of the flow hash, copied into each program's rodata */
-	__u64 boot_ns;		/* CLOCK_REALTIME minus CLOCK_MONOTONIC when the maps were made, nanoseconds */
+	__u32 abi;	      /* FW_ABI_VERSION */
+	__u32 enforcement;    /* enum fw_enforcement */
+	__u32 postnat_ok;     /* 1 while the chain after DNAT is known to stand (0: such packets are
+				 denied) */
+	__u32 regions;	      /* rows of fw_regions */
+	__u32 region_buckets; /* buckets per region, a power of two */
+	__u32 hz;	      /* jiffies per second, measured by the loader */
+	__u64 mark_secret;    /* see bpf/hook.h: promotion from clsact to tcx */
+	__u64 hash_secret[8]; /* random odd multipliers of the flow hash, copied into each program's
+				 rodata */
+	__u64 boot_ns; /* CLOCK_REALTIME minus CLOCK_MONOTONIC when the maps were made, nanoseconds
+			*/
 	__u64 reserved[3];
 };
 
@@ -60,10 +67,12 @@ struct fw_node {
  */
 enum fw_endpoint_state {
 	FW_EP_FREE = 0,
-	FW_EP_CLAIMED = 1,  /* being filled: every packet is denied */
-	FW_EP_ISOLATED = 2, /* attached, no policy yet: only ARP, ND and the own node's packets pass */
-	FW_EP_ACTIVE = 3,   /* `subject` holds the policy */
-	FW_EP_LOCKED = 4,   /* could not be compiled or stored whole: denied like ISOLATED, named in status */
+	FW_EP_CLAIMED = 1, /* being filled: every packet is denied */
+	FW_EP_ISOLATED =
+		2, /* attached, no policy yet: only ARP, ND and the own node's packets pass */
+	FW_EP_ACTIVE = 3, /* `subject` holds the policy */
+	FW_EP_LOCKED = 4, /* could not be compiled or stored whole: denied like ISOLATED, named in
+			     status */
 };
 
 #define FW_EP_IN_SANDBOX 0x01 /* the hook is inside the pod: no packet is "own node" there */
@@ -84,9 +93,10 @@ struct fw_endpoint {
 	__u8 ip6[16];	  /* first global IPv6 address, zero for none */
 	__u32 subject;	  /* row of fw_subjects */
 	__u32 region;	  /* row of fw_regions */
-	__u64 owner;	  /* 64-bit hash of container id, NUL, ifname: who may change or free this row */
+	__u64 owner; /* 64-bit hash of container id, NUL, ifname: who may change or free this row */
 	/* line 2: cold */
-	__u8 ip6_ll[16]; /* link-local address (EUI-64 of the MAC unless the sandbox says otherwise) */
+	__u8 ip6_ll[16]; /* link-local address (EUI-64 of the MAC unless the sandbox says otherwise)
+			  */
 	__u32 ip4_extra_be[4];
 	__u8 ip6_extra[2][16];
 };
@@ -98,7 +108,8 @@ struct fw_region {
 	__u32 slot;	  /* endpoint row */
 	__u32 window;	  /* jiffies >> 5 of the record budget below (written by the programs) */
 	__u32 spent;	  /* unfolded drop records in this window */
-	__u64 suppressed; /* drop records not sent because the budget was spent (counted, never lost silently) */
+	__u64 suppressed; /* drop records not sent because the budget was spent (counted, never lost
+			     silently) */
 };
 
 /*
@@ -106,92 +117,101 @@ struct fw_region {
  * One slot is one cache line and serves both directions and both families.
  */
 struct fw_flow {
-	__u64 ctl;	    /* state 2 | SUSPECT 1 | generation 29 | tag 32 */
-	__u8 remote[16];    /* the peer's address */
-	__u16 local_port;   /* fragments: identification, upper half */
-	__u16 remote_port;  /* fragments: identification, lower half */
-	__u8 protocol;	    /* IP protocol number */
-	__u8 kind;	    /* FW_FLOW_* bits | local address index (low 3 bits) */
-	__u16 generation;   /* fw_endpoint.generation */
-	__u64 ev;	    /* epoch << 32 | decision (FW_DECISION_*) */
-	__u64 count[2];	    /* by fw_direction: packets << 36 | bytes, both modulo their width */
-	__u32 seen;	    /* low 32 bits of jiffies of the last packet */
-	__u32 state;	    /* FW_FLOW_STATE_* */
+	__u64 ctl;	   /* state 2 | SUSPECT 1 | generation 29 | tag 32 */
+	__u8 remote[16];   /* the peer's address */
+	__u16 local_port;  /* fragments: identification, upper half */
+	__u16 remote_port; /* fragments: identification, lower half */
+	__u8 protocol;	   /* IP protocol number */
+	__u8 kind;	   /* FW_FLOW_* bits | local address index (low 3 bits) */
+	__u16 generation;  /* fw_endpoint.generation */
+	__u64 ev;	   /* epoch << 32 | decision (FW_DECISION_*) */
+	__u64 count[2];	   /* by fw_direction: packets << 36 | bytes, both modulo their width */
+	__u32 seen;	   /* low 32 bits of jiffies of the last packet */
+	__u32 state;	   /* FW_FLOW_STATE_* */
 };
 
-#define FW_FLOW_ADDRESS 0x07  /* kind: which local address: 0 ip4_be or ip6, 1.. extras, 7 link-local */
-#define FW_FLOW_FRAGMENT 0x08 /* kind: a fragment entry: ports hold the identification, no ports of its own */
-#define FW_FLOW_EGRESS 0x10   /* kind: part of the key for fragments and ICMP queries: who sent the first one */
+#define FW_FLOW_ADDRESS                                                                            \
+	0x07 /* kind: which local address: 0 ip4_be or ip6, 1.. extras, 7 link-local */
+#define FW_FLOW_FRAGMENT                                                                           \
+	0x08 /* kind: a fragment entry: ports hold the identification, no ports of its own */
+#define FW_FLOW_EGRESS                                                                             \
+	0x10 /* kind: part of the key for fragments and ICMP queries: who sent the first one */
 
-#define FW_COUNT_BYTES_BITS 36
-#define FW_COUNT_BYTES_MASK ((1ULL << FW_COUNT_BYTES_BITS) - 1)
+#define FW_COUNT_BYTES_BITS   36
+#define FW_COUNT_BYTES_MASK   ((1ULL << FW_COUNT_BYTES_BITS) - 1)
 #define FW_COUNT_PACKETS_MASK ((1ULL << (64 - FW_COUNT_BYTES_BITS)) - 1)
 
-#define FW_CTL_FREE 0ULL
-#define FW_CTL_BUSY 1ULL
-#define FW_CTL_VALID 2ULL
-#define FW_CTL_DEAD 3ULL
-#define FW_CTL_STATE 3ULL
-#define FW_CTL_SUSPECT 4ULL
-#define FW_CTL_GENERATION 0xfffffff8ULL
+#define FW_CTL_FREE	      0ULL
+#define FW_CTL_BUSY	      1ULL
+#define FW_CTL_VALID	      2ULL
+#define FW_CTL_DEAD	      3ULL
+#define FW_CTL_STATE	      3ULL
+#define FW_CTL_SUSPECT	      4ULL
+#define FW_CTL_GENERATION     0xfffffff8ULL
 #define FW_CTL_GENERATION_ONE 8ULL
-#define FW_CTL_TAG_SHIFT 32
+#define FW_CTL_TAG_SHIFT      32
 
-/* fw_flow.state; who opened it is fixed at insert, the rest only grows until the flow is judged as a new one */
-#define FW_FLOW_STATE_EGRESS 0x0001 /* the pod opened it */
-#define FW_FLOW_STATE_SEEN_IN 0x0002
+/* fw_flow.state; who opened it is fixed at insert, the rest only grows until the flow is judged as
+ * a new one */
+#define FW_FLOW_STATE_EGRESS   0x0001 /* the pod opened it */
+#define FW_FLOW_STATE_SEEN_IN  0x0002
 #define FW_FLOW_STATE_SEEN_OUT 0x0004
-#define FW_FLOW_STATE_FIN_IN 0x0010
-#define FW_FLOW_STATE_FIN_OUT 0x0020
-#define FW_FLOW_STATE_RST 0x0040    /* a reset passed; the next other packet takes it back (blind resets) */
-#define FW_FLOW_STATE_SYN 0x0080    /* began with a SYN (else picked up in the middle) */
+#define FW_FLOW_STATE_FIN_IN   0x0010
+#define FW_FLOW_STATE_FIN_OUT  0x0020
+#define FW_FLOW_STATE_RST                                                                          \
+	0x0040 /* a reset passed; the next other packet takes it back (blind resets) */
+#define FW_FLOW_STATE_SYN     0x0080 /* began with a SYN (else picked up in the middle) */
 #define FW_FLOW_STATE_SERVICE 0x0100 /* went to a service address: remote is the service's */
-#define FW_FLOW_STATE_PARENT_SHIFT 12 /* fragments: index of the parent slot in its region, 20 bits */
+#define FW_FLOW_STATE_PARENT_SHIFT                                                                 \
+	12 /* fragments: index of the parent slot in its region, 20 bits */
 
 struct fw_bucket {
 	struct fw_flow slot[FW_BUCKET_SLOTS];
 };
 
-/* Idle seconds after which the sweeper ends a flow (and the kernel may evict it from a full bucket). */
-#define FW_IDLE_TCP 86400u	/* established */
-#define FW_IDLE_TCP_HALF 30u	/* one direction seen */
-#define FW_IDLE_TCP_CLOSED 10u	/* both FINs or a reset */
-#define FW_IDLE_UDP 120u	/* both directions seen */
-#define FW_IDLE_UDP_HALF 30u
-#define FW_IDLE_OTHER 60u
-#define FW_IDLE_DENIED 15u
-#define FW_IDLE_FRAGMENT4 5u
-#define FW_IDLE_FRAGMENT6 30u
+/* Idle seconds after which the sweeper ends a flow (and the kernel may evict it from a full
+ * bucket). */
+#define FW_IDLE_TCP	   86400u /* established */
+#define FW_IDLE_TCP_HALF   30u	  /* one direction seen */
+#define FW_IDLE_TCP_CLOSED 10u	  /* both FINs or a reset */
+#define FW_IDLE_UDP	   120u	  /* both directions seen */
+#define FW_IDLE_UDP_HALF   30u
+#define FW_IDLE_OTHER	   60u
+#define FW_IDLE_DENIED	   15u
+#define FW_IDLE_FRAGMENT4  5u
+#define FW_IDLE_FRAGMENT6  30u
 
 /*
- * A decision: what the policy says and which rule said it, in one word. The low bits are the id of an
- * interned (verdict, rule, pending verdict, pending rule); user space resolves it. Ids below
+ * A decision: what the policy says and which rule said it, in one word. The low bits are the id of
+ * an interned (verdict, rule, pending verdict, pending rule); user space resolves it. Ids below
  * FW_DECISION_FIRST are the datapath's own.
  */
-#define FW_DECISION_ALLOW 0x80000000u
-#define FW_DECISION_REJECT 0x40000000u	/* deny, and answer with a reset or an ICMP error */
-#define FW_DECISION_AUDITED 0x20000000u /* a deny that the node switch let pass (ALLOW is set beside it) */
-#define FW_DECISION_FIRM 0x10000000u	/* a deny that the node switch does not let pass */
-#define FW_DECISION_ID 0x03ffffffu
+#define FW_DECISION_ALLOW  0x80000000u
+#define FW_DECISION_REJECT 0x40000000u /* deny, and answer with a reset or an ICMP error */
+#define FW_DECISION_AUDITED                                                                        \
+	0x20000000u /* a deny that the node switch let pass (ALLOW is set beside it) */
+#define FW_DECISION_FIRM  0x10000000u /* a deny that the node switch does not let pass */
+#define FW_DECISION_ID	  0x03ffffffu
 #define FW_DECISION_FIRST 64u
 
 enum fw_decision_builtin {
-	FW_DECIDED_NOTHING = 0,	 /* no rule: also "no range matched" */
-	FW_DECIDED_DEFAULT = 1,	 /* not isolated, no rule matched: allow */
-	FW_DECIDED_OWN_NODE = 2, /* the pod's own node's sockets */
-	FW_DECIDED_NO_POLICY_YET = 3, /* endpoint isolated, controller has not programmed it */
-	FW_DECIDED_LOCKED = 4,	 /* endpoint locked down */
-	FW_DECIDED_SERVICE_PORT = 5, /* a service address, but not a port of it */
-	FW_DECIDED_SERVICE_EMPTY = 6, /* the service has no backend */
+	FW_DECIDED_NOTHING = 0,		/* no rule: also "no range matched" */
+	FW_DECIDED_DEFAULT = 1,		/* not isolated, no rule matched: allow */
+	FW_DECIDED_OWN_NODE = 2,	/* the pod's own node's sockets */
+	FW_DECIDED_NO_POLICY_YET = 3,	/* endpoint isolated, controller has not programmed it */
+	FW_DECIDED_LOCKED = 4,		/* endpoint locked down */
+	FW_DECIDED_SERVICE_PORT = 5,	/* a service address, but not a port of it */
+	FW_DECIDED_SERVICE_EMPTY = 6,	/* the service has no backend */
 	FW_DECIDED_SERVICE_DIFFERS = 7, /* its backends are judged differently */
-	FW_DECIDED_SERVICE_WIDE = 8, /* more than FW_SERVICE_GROUPS kinds of backends */
-	FW_DECIDED_RELATED = 9,	 /* an ICMP error of an allowed flow */
-	FW_DECIDED_TABLE_FULL = 10, /* no flow slot to be had */
-	FW_DECIDED_MULTICAST = 11, /* multicast or broadcast that nothing allowed */
+	FW_DECIDED_SERVICE_WIDE = 8,	/* more than FW_SERVICE_GROUPS kinds of backends */
+	FW_DECIDED_RELATED = 9,		/* an ICMP error of an allowed flow */
+	FW_DECIDED_TABLE_FULL = 10,	/* no flow slot to be had */
+	FW_DECIDED_MULTICAST = 11,	/* multicast or broadcast that nothing allowed */
 };
 
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
-#define FW_SUBJECT_CELLS_IN 0x1 /* there are cells for FW_INGRESS: look before using the default */
+#define FW_SUBJECT_CELLS_IN 0x1 /* there are cells for FW_INGRESS: look before using the default   \
+				 */
 #define FW_SUBJECT_CELLS_OUT 0x2
 
 struct fw_subject {
@@ -212,8 +232,9 @@ struct fw_cell {
 };
 
 /*
- * fw_ranges: array, mmapable. Sorted, disjoint; lo and hi are protocol << 16 | port (both inclusive). For ICMP
- * the port is type << 8 | code, for protocols without ports 0. A key that no range holds: the subject's default.
+ * fw_ranges: array, mmapable. Sorted, disjoint; lo and hi are protocol << 16 | port (both
+ * inclusive). For ICMP the port is type << 8 | code, for protocols without ports 0. A key that no
+ * range holds: the subject's default.
  */
 struct fw_range {
 	__u32 lo;
@@ -223,18 +244,19 @@ struct fw_range {
 };
 
 #define FW_RANGE_KEY(protocol, port) ((__u32)(protocol) << 16 | (__u32)(port))
-#define FW_RANGE_ALL_HI 0x00ffffffu
+#define FW_RANGE_ALL_HI		     0x00ffffffu
 
-/* fw_addresses: hash of 16-byte addresses; fw_prefixes: LPM trie. An address in neither: class FW_CLASS_WORLD. */
+/* fw_addresses: hash of 16-byte addresses; fw_prefixes: LPM trie. An address in neither: class
+ * FW_CLASS_WORLD. */
 enum fw_class {
 	FW_CLASS_WORLD = 0,	  /* outside, in no ipBlock that a policy names */
 	FW_CLASS_UNKNOWN_POD = 1, /* in a pod range, owned by nobody yet */
 	FW_CLASS_FIRST = 16,	  /* first class that the compiler gives */
 };
 
-#define FW_PEER_SERVICE 0x1 /* a service's address: look in fw_services */
-#define FW_PEER_POD 0x2
-#define FW_PEER_NODE 0x4
+#define FW_PEER_SERVICE	  0x1 /* a service's address: look in fw_services */
+#define FW_PEER_POD	  0x2
+#define FW_PEER_NODE	  0x4
 #define FW_PEER_BROADCAST 0x8
 
 struct fw_address_key {
@@ -251,7 +273,8 @@ struct fw_peer {
 	__u32 flags; /* FW_PEER_* */
 };
 
-/* fw_services: hash (address, port, protocol) -> the kinds of backends that kube-proxy would choose from. */
+/* fw_services: hash (address, port, protocol) -> the kinds of backends that kube-proxy would choose
+ * from. */
 struct fw_service_key {
 	__u8 addr[16];
 	__u16 port;
@@ -272,7 +295,7 @@ struct fw_service_group {
 };
 
 struct fw_service {
-	__u32 id; /* user space's name for (service, port) */
+	__u32 id;   /* user space's name for (service, port) */
 	__u8 state; /* enum fw_service_state */
 	__u8 count; /* used entries of group */
 	__u16 reserved;
@@ -281,48 +304,54 @@ struct fw_service {
 
 /* fw_events: ring buffer of these. Never a forced wake-up; the reader polls. */
 enum fw_event_type {
-	FW_EVENT_NEW = 1,    /* a flow was inserted, allowed */
-	FW_EVENT_DENY = 2,   /* a flow was judged denied; repeats are folded into its slot's counters */
+	FW_EVENT_NEW = 1, /* a flow was inserted, allowed */
+	FW_EVENT_DENY =
+		2, /* a flow was judged denied; repeats are folded into its slot's counters */
 	FW_EVENT_CHANGE = 3, /* a live flow was judged again and the decision differs */
-	FW_EVENT_EVICT = 4,  /* a flow left its slot inside the kernel; counters are inexact by what was in flight */
-	FW_EVENT_DROP = 5,   /* a packet that never became a flow: malformed, spoofed, no slot; budgeted per endpoint */
+	FW_EVENT_EVICT = 4,  /* a flow left its slot inside the kernel; counters are inexact by what
+				was in flight */
+	FW_EVENT_DROP = 5,   /* a packet that never became a flow: malformed, spoofed, no slot;
+				budgeted per endpoint */
 };
 
 struct fw_event {
-	__u64 time_ns;	 /* CLOCK_MONOTONIC, coarse */
-	__u32 slot;	 /* endpoint row */
+	__u64 time_ns;	  /* CLOCK_MONOTONIC, coarse */
+	__u32 slot;	  /* endpoint row */
 	__u16 generation; /* of the endpoint's region */
-	__u8 type;	 /* enum fw_event_type */
-	__u8 reason;	 /* enum fw_reason */
-	__u8 local[16];	 /* the pod's side, as in the packet */
+	__u8 type;	  /* enum fw_event_type */
+	__u8 reason;	  /* enum fw_reason */
+	__u8 local[16];	  /* the pod's side, as in the packet */
 	__u8 remote[16];
 	__u16 local_port;
 	__u16 remote_port;
 	__u8 protocol;
-	__u8 direction;	 /* enum fw_direction of this packet */
+	__u8 direction; /* enum fw_direction of this packet */
 	__u8 tcp_flags;
-	__u8 family;	 /* 4, 6, or 0 when not parsed */
+	__u8 family; /* 4, 6, or 0 when not parsed */
 	__u32 decision;
-	__u32 before;	 /* CHANGE: the decision before */
-	__u32 flow;	 /* bucket * 8 + slot, FW_NO_SLOT for none */
-	__u32 flow_ctl;	 /* low half of the slot's ctl: which life of the slot */
+	__u32 before;	/* CHANGE: the decision before */
+	__u32 flow;	/* bucket * 8 + slot, FW_NO_SLOT for none */
+	__u32 flow_ctl; /* low half of the slot's ctl: which life of the slot */
 	__u32 peer_class;
-	__u32 service;	 /* fw_service.id, 0 for none */
-	__u32 state;	 /* fw_flow.state */
+	__u32 service;	  /* fw_service.id, 0 for none */
+	__u32 state;	  /* fw_flow.state */
 	__u32 suppressed; /* DROP: records not sent since the one before */
-	__u64 count[2];	 /* NEW, DENY: of this packet; EVICT: of the flow */
+	__u64 count[2];	  /* NEW, DENY: of this packet; EVICT: of the flow */
 };
 
-/* fw_counters: per-CPU array, row = reason << 1 | direction. Packets with that outcome that were not a plain flow hit. */
+/* fw_counters: per-CPU array, row = reason << 1 | direction. Packets with that outcome that were
+ * not a plain flow hit. */
 struct fw_counter {
 	__u64 packets;
 	__u64 bytes;
 };
 
-/* fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no room for. */
+/* fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no
+ * room for. */
 #define FW_LOST_ROWS 8
 
-#define FW_ASSERT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type " is " #size " bytes")
+#define FW_ASSERT_SIZE(type, size)                                                                 \
+	_Static_assert(sizeof(struct type) == (size), #type " is " #size " bytes")
 FW_ASSERT_SIZE(fw_node, 128);
 FW_ASSERT_SIZE(fw_endpoint, 128);
 FW_ASSERT_SIZE(fw_region, 32);
