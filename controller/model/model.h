@@ -71,7 +71,7 @@ struct fw_object {
 	int64_t generation;
 	struct fw_labels labels;
 	char *origin;	 /* where it came from, for messages: "shop.yaml: document 3" */
-	uint64_t digest; /* of the whole decoded content: equal digests need no work */
+	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told, never equal */
 };
 
 struct fw_namespace {
@@ -250,7 +250,10 @@ const struct fw_pod *fw_model_pod_by_ip(const struct fw_model *model, const stru
 /* The pod of a sandbox, NULL while the source has not told of it. */
 const struct fw_pod *fw_model_pod_of_sandbox(const struct fw_model *model,
 					     const struct fw_sandbox *sandbox);
-/* The addresses by which a pod is a peer (borrowed); 0 for finished and host-network pods. */
+/*
+ * The addresses by which a pod is a peer (borrowed); 0 for finished and host-network pods. They are claims: ask
+ * fw_model_pod_by_ip() who owns one.
+ */
 size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod,
 			const struct fw_ip **ret_ips);
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: objects by (kind, namespace, name), and their sorted lists. In: objects, which the
+ * model owns from then on. Out: lookups in constant time, lists sorted when they are asked for. A
+ * put that fails changes nothing.
+ */
+#include "model/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define FIRST_CAPACITY 64
+/* Up to so many new objects are put into a sorted list one by one, beyond it the list is sorted
+ * anew. */
+#define INSERT_MAX 16
+
+int fw_model_key_make(const char *a, const char *b, struct fw_model_key *ret_key)
+{
+	size_t a_len, b_len;
+
+	if (!a || !b)
+		return -EINVAL;
+	a_len = strlen(a);
+	b_len = strlen(b);
+	if (a_len + b_len + 1 > FW_MODEL_KEY_MAX)
+		return -EINVAL;
+	memcpy(ret_key->text, a, a_len + 1);
+	memcpy(ret_key->text + a_len + 1, b, b_len);
+	ret_key->len = a_len + 1 + b_len;
+	return 0;
+}
+
+static int compare_names(const struct fw_object *object, const char *namespace, const char *name)
+{
+	int order = strcmp(object->namespace, namespace);
+
+	return order ? order : strcmp(object->name, name);
+}
+
+static int compare_objects(const void *a, const void *b)
+{
+	const struct fw_object *left = *(struct fw_object *const *)a;
+	const struct fw_object *right = *(struct fw_object *const *)b;
+
+	return compare_names(left, right->namespace, right->name);
+}
+
+/* The first place in objects[0..count) that is not before the name. */
+static size_t find_place(const struct fw_model_shelf *shelf, size_t count, const char *namespace,
+			 const char *name)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_names(shelf->objects[middle], namespace, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void sort_shelf(struct fw_model_shelf *shelf)
+{
+	if (shelf->count - shelf->sorted > INSERT_MAX) {
+		qsort(shelf->objects, shelf->count, sizeof(*shelf->objects), compare_objects);
+		shelf->sorted = shelf->count;
+	}
+	while (shelf->sorted < shelf->count) {
+		struct fw_object *object = shelf->objects[shelf->sorted];
+		size_t place = find_place(shelf, shelf->sorted, object->namespace, object->name);
+
+		memmove(shelf->objects + place + 1, shelf->objects + place,
+			(shelf->sorted - place) * sizeof(*shelf->objects));
+		shelf->objects[place] = object;
+		shelf->sorted++;
+	}
+}
+
+static int reserve(struct fw_model_shelf *shelf)
+{
+	size_t capacity = shelf->capacity ? shelf->capacity * 2 : FIRST_CAPACITY;
+	struct fw_object **objects;
+
+	if (shelf->count < shelf->capacity)
+		return 0;
+	objects = reallocarray(shelf->objects, capacity, sizeof(*objects));
+	if (!objects)
+		return -ENOMEM;
+	shelf->objects = objects;
+	shelf->capacity = capacity;
+	return 0;
+}
+
+static int add_entry(struct fw_model_shelf *shelf, const struct fw_model_key *key,
+		     struct fw_object *object)
+{
+	struct fw_model_entry *entry = calloc(1, sizeof(*entry) + key->len);
+
+	if (!entry || reserve(shelf)) {
+		free(entry);
+		return -ENOMEM;
+	}
+	memcpy(entry->key, key->text, key->len);
+	entry->object = object;
+	HASH_ADD_KEYPTR(hh, shelf->table, entry->key, key->len, entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return -ENOMEM;
+	}
+	shelf->objects[shelf->count++] = object;
+	return 0;
+}
+
+static struct fw_model_entry *find_entry(const struct fw_model_shelf *shelf,
+					 const struct fw_model_key *key)
+{
+	struct fw_model_entry *entry;
+
+	HASH_FIND(hh, shelf->table, key->text, key->len, entry);
+	return entry;
+}
+
+static struct fw_model_shelf *shelf_of(const struct fw_model *model, enum fw_kind kind)
+{
+	return (unsigned int)kind < FW_KIND_COUNT ? &model->state->shelves[kind] : NULL;
+}
+
+/* Frees the old object and puts the new one in its place in the list. Cannot fail. */
+static void replace(struct fw_model_state *state, struct fw_model_shelf *shelf,
+		    struct fw_model_entry *entry, struct fw_object *object)
+{
+	size_t place;
+
+	sort_shelf(shelf);
+	place = find_place(shelf, shelf->count, object->namespace, object->name);
+	shelf->objects[place] = object;
+	if (object->kind == FW_KIND_POD)
+		fw_model_unindex_pod(state, (const struct fw_pod *)entry->object);
+	fw_object_free(&entry->object);
+	entry->object = object;
+}
+
+int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_changed)
+{
+	_cleanup_(fw_object_free) struct fw_object *owned = object;
+	struct fw_model_shelf *shelf = shelf_of(model, owned->kind);
+	struct fw_model_state *state = model->state;
+	struct fw_model_entry *entry;
+	struct fw_model_key key;
+	int r = 0;
+
+	if (!shelf || fw_model_key_make(owned->namespace, owned->name, &key))
+		return -EINVAL;
+	entry = find_entry(shelf, &key);
+	if (entry && owned->digest && entry->object->digest == owned->digest) {
+		char *origin = entry->object->origin;
+
+		entry->object->origin = owned->origin;
+		owned->origin = origin;
+		*ret_changed = false;
+		return 0;
+	}
+	if (owned->kind == FW_KIND_POD)
+		r = fw_model_index_pod(state, (const struct fw_pod *)owned);
+	if (r)
+		return r;
+	if (entry)
+		replace(state, shelf, entry, owned);
+	else
+		r = add_entry(shelf, &key, owned);
+	if (r && owned->kind == FW_KIND_POD)
+		fw_model_unindex_pod(state, (const struct fw_pod *)owned);
+	if (r)
+		return r;
+	object = TAKE_PTR(owned);
+	state->revision++;
+	*ret_changed = true;
+	return object->kind == FW_KIND_NODE ? fw_model_rebuild_ranges(state) : 0;
+}
+
+int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *namespace,
+		    const char *name)
+{
+	struct fw_model_shelf *shelf = shelf_of(model, kind);
+	struct fw_model_state *state = model->state;
+	struct fw_model_entry *entry;
+	struct fw_model_key key;
+	size_t place;
+
+	if (!shelf || fw_model_key_make(namespace, name, &key))
+		return -ENOENT;
+	entry = find_entry(shelf, &key);
+	if (!entry)
+		return -ENOENT;
+	sort_shelf(shelf);
+	place = find_place(shelf, shelf->count, namespace, name);
+	memmove(shelf->objects + place, shelf->objects + place + 1,
+		(shelf->count - place - 1) * sizeof(*shelf->objects));
+	shelf->sorted = --shelf->count;
+	HASH_DEL(shelf->table, entry);
+	if (kind == FW_KIND_POD)
+		fw_model_unindex_pod(state, (const struct fw_pod *)entry->object);
+	fw_object_free(&entry->object);
+	free(entry);
+	state->revision++;
+	return kind == FW_KIND_NODE ? fw_model_rebuild_ranges(state) : 0;
+}
+
+struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
+			       const char *namespace, const char *name)
+{
+	struct fw_model_shelf *shelf = shelf_of(model, kind);
+	struct fw_model_entry *entry;
+	struct fw_model_key key;
+
+	if (!shelf || fw_model_key_make(namespace, name, &key))
+		return NULL;
+	entry = find_entry(shelf, &key);
+	return entry ? entry->object : NULL;
+}
+
+size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
+		     struct fw_object *const **ret_objects)
+{
+	struct fw_model_shelf *shelf = shelf_of(model, kind);
+
+	if (!shelf) {
+		*ret_objects = NULL;
+		return 0;
+	}
+	sort_shelf(shelf);
+	*ret_objects = shelf->objects;
+	return shelf->count;
+}
+
+uint64_t fw_model_revision(const struct fw_model *model)
+{
+	return model->state->revision;
+}
+
+int fw_model_new(struct fw_model **ret_model)
+{
+	_cleanup_(fw_model_free) struct fw_model *model = calloc(1, sizeof(*model));
+
+	if (!model)
+		return -ENOMEM;
+	model->state = calloc(1, sizeof(*model->state));
+	if (!model->state)
+		return -ENOMEM;
+	model->state->node_name = strdup("");
+	if (!model->state->node_name)
+		return -ENOMEM;
+	*ret_model = TAKE_PTR(model);
+	return 0;
+}
+
+static void free_shelf(struct fw_model_shelf *shelf)
+{
+	struct fw_model_entry *entry, *next;
+
+	HASH_ITER(hh, shelf->table, entry, next) {
+		HASH_DEL(shelf->table, entry);
+		fw_object_free(&entry->object);
+		free(entry);
+	}
+	free(shelf->objects);
+}
+
+void fw_model_free(struct fw_model **model)
+{
+	struct fw_model *m = *model;
+
+	if (!m)
+		return;
+	if (m->state) {
+		fw_model_free_addresses(m->state);
+		fw_model_free_sandboxes(m->state);
+		for (int kind = 0; kind < FW_KIND_COUNT; kind++)
+			free_shelf(&m->state->shelves[kind]);
+		free(m->state->configured);
+		free(m->state->ranges);
+		free(m->state->node_name);
+		free(m->state);
+	}
+	free(m);
+	*model = NULL;
+}
