@@ -1,0 +1,600 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""An independent evaluator of NetworkPolicy: loops over objects and one packet, nothing remembered, nothing compiled.
+
+In: Kubernetes objects as dicts, as a user writes them (defaulted here), and one packet. Out: for each end of the packet
+that a pod of ours owns, the verdict, the rule that decided, what the policies in Audit would change, and the service
+reasons. Written from the Kubernetes API text and the project's list of readings; the numbers in the comments are that
+list's. It must never share code with the compiler that it judges, and never be fast at the price of being obvious.
+
+usage: oracle.py CASE.yaml ...          judges the expectations of case files (policies/cases/README.md)
+"""
+import os
+import socket
+import sys
+
+ALLOW, DENY = "Allow", "Deny"
+INGRESS, EGRESS = "ingress", "egress"
+POD_KINDS_FINISHED = ("Succeeded", "Failed")
+PROTOCOLS = {"ICMP": 1, "TCP": 6, "UDP": 17, "ICMPv6": 58, "SCTP": 132}
+PORTED = ("TCP", "UDP", "SCTP")
+
+
+# --- addresses ------------------------------------------------------------------------------------------------------
+
+def parse_address(text):
+    """(family, number). Old objects hold zero-padded octets: decimal; ::ffff:a.b.c.d is IPv4 (4)."""
+    if ":" not in text:
+        octets = text.split(".")
+        if len(octets) != 4 or not all(o.isdigit() and len(o) <= 3 and int(o) <= 255 for o in octets):
+            raise ValueError("not an address: " + text)
+        number = 0
+        for octet in octets:
+            number = number << 8 | int(octet)
+        return 4, number
+    number = int.from_bytes(socket.inet_pton(socket.AF_INET6, text), "big")
+    if number >> 32 == 0xffff:
+        return 4, number & 0xffffffff
+    return 6, number
+
+
+def parse_cidr(text):
+    """(family, first address, host bits); bits behind the prefix are cleared (4)."""
+    address, length = text.rsplit("/", 1)
+    family, number = parse_address(address)
+    bits = int(length)
+    if family == 4 and ":" in address:
+        bits -= 96
+    size = 32 if family == 4 else 128
+    if not 0 <= bits <= size:
+        raise ValueError("not a CIDR: " + text)
+    host = size - bits
+    return family, number >> host << host, host
+
+
+def in_cidr(address, cidr):
+    return address[0] == cidr[0] and address[1] >> cidr[2] == cidr[1] >> cidr[2]
+
+
+def format_address(address):
+    if address[0] == 4:
+        return socket.inet_ntop(socket.AF_INET, address[1].to_bytes(4, "big"))
+    return socket.inet_ntop(socket.AF_INET6, address[1].to_bytes(16, "big"))
+
+
+# --- objects, defaulted as the API server does ------------------------------------------------------------------------
+
+class Pod:
+    __slots__ = ("namespace", "name", "labels", "addresses", "host_network", "finished", "node", "ports")
+
+
+class Policy:
+    __slots__ = ("namespace", "name", "selector", "types", "rules", "audit", "replaces")
+
+
+class Service:
+    __slots__ = ("namespace", "name", "addresses", "ports")
+
+
+class Slice:
+    __slots__ = ("namespace", "service", "family", "endpoints", "ports")
+
+
+RULE_FIELDS = {INGRESS: ("from", "ports"), EGRESS: ("to", "ports")}
+
+
+def namespace_of(meta):
+    return meta.get("namespace") or "default"
+
+
+def read_pod(obj):
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    pod = Pod()
+    pod.namespace, pod.name = namespace_of(meta), meta["name"]
+    pod.labels = meta.get("labels") or {}
+    pod.host_network = bool(spec.get("hostNetwork"))
+    pod.finished = status.get("phase") in POD_KINDS_FINISHED
+    pod.node = spec.get("nodeName") or ""
+    texts = [entry["ip"] for entry in status.get("podIPs") or []] or [t for t in [status.get("podIP")] if t]
+    pod.addresses = [parse_address(text) for text in texts]
+    # (12) containers before sidecars, first one wins; (13) a sidecar is an init container with restartPolicy Always
+    containers = list(spec.get("containers") or [])
+    containers += [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
+    pod.ports = []
+    for container in containers:
+        for port in container.get("ports") or []:
+            if port.get("name"):
+                pod.ports.append((port["name"], port.get("protocol") or "TCP", port["containerPort"]))
+    return pod
+
+
+def unread_field(spec):
+    """The first field of a NetworkPolicy's spec that nobody here reads, else None: such a policy fails closed."""
+    for field in spec:
+        if field not in ("podSelector", "policyTypes", INGRESS, EGRESS):
+            return field
+    for direction in (INGRESS, EGRESS):
+        for rule in spec.get(direction) or []:
+            for field in rule or {}:
+                if field not in RULE_FIELDS[direction]:
+                    return field
+            for port in (rule or {}).get("ports") or []:
+                for field in port or {}:
+                    if field not in ("port", "endPort", "protocol"):
+                        return field
+            for peer in (rule or {}).get(RULE_FIELDS[direction][0]) or []:
+                for field in peer:
+                    if field not in ("podSelector", "namespaceSelector", "ipBlock"):
+                        return field
+    return None
+
+
+def read_policy(obj):
+    meta, spec = obj["metadata"], obj.get("spec") or {}
+    policy = Policy()
+    policy.namespace, policy.name = namespace_of(meta), meta["name"]
+    policy.selector = spec.get("podSelector") or {}
+    # (1) (2) (3): policyTypes decide; without them Ingress, and Egress when there is an egress rule
+    types = spec.get("policyTypes") or (["Ingress", "Egress"] if spec.get(EGRESS) else ["Ingress"])
+    policy.types = {t.lower() for t in types}
+    broken = unread_field(spec) is not None
+    policy.rules = {}
+    for direction in (INGRESS, EGRESS):
+        policy.rules[direction] = [] if broken else [read_rule(r or {}, direction) for r in spec.get(direction) or []]
+    annotations = meta.get("annotations") or {}
+    policy.audit = annotations.get("podwall.io/mode") == "Audit"
+    policy.replaces = annotations.get("podwall.io/replaces")
+    return policy
+
+
+def read_rule(rule, direction):
+    """(peers or None for everybody, ports or None for everything)"""
+    peers = []
+    for peer in rule.get(RULE_FIELDS[direction][0]) or []:
+        peer = {key: value for key, value in peer.items() if value is not None}
+        if "ipBlock" in peer:
+            block = peer["ipBlock"]
+            peer = {"cidr": parse_cidr(block["cidr"]), "except": [parse_cidr(e) for e in block.get("except") or []]}
+        peers.append(peer)
+    ports = []
+    for port in rule.get("ports") or []:
+        port = port or {}
+        ports.append((port.get("protocol") or "TCP", port.get("port"), port.get("endPort")))
+    return peers or None, ports or None
+
+
+def read_service(obj):
+    meta, spec = obj["metadata"], obj.get("spec") or {}
+    service = Service()
+    service.namespace, service.name = namespace_of(meta), meta["name"]
+    texts = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+    if spec.get("type") == "ExternalName" or "None" in texts:
+        texts = []
+    else:
+        texts += spec.get("externalIPs") or []
+        for entry in (((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress")) or []:
+            if entry.get("ip") and (entry.get("ipMode") or "VIP") == "VIP":  # (31)
+                texts.append(entry["ip"])
+    service.addresses = [parse_address(text) for text in texts]
+    service.ports = [(p.get("name") or "", p.get("protocol") or "TCP", p["port"]) for p in spec.get("ports") or []]
+    return service
+
+
+def read_slice(obj):
+    piece = Slice()
+    piece.namespace = namespace_of(obj["metadata"])
+    piece.service = (obj["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
+    piece.family = {"IPv4": 4, "IPv6": 6}.get(obj.get("addressType"))
+    piece.endpoints = []
+    for endpoint in obj.get("endpoints") or []:
+        conditions = endpoint.get("conditions") or {}
+        ready = conditions.get("ready")
+        ready = True if ready is None else ready  # (25)
+        serving = conditions.get("serving")
+        serving = ready if serving is None else serving  # (25)
+        if piece.family:
+            # kube-proxy looks at the first address only, and the API gives the others no meaning
+            piece.endpoints.append((parse_address(endpoint["addresses"][0]), ready, serving,
+                                    bool(conditions.get("terminating"))))
+    piece.ports = [(p.get("name") or "", p.get("protocol") or "TCP", p.get("port")) for p in obj.get("ports") or []]
+    return piece
+
+
+class World:
+    """Everything that is known. node: only its pods are subjects ("": every pod). pod_ranges: CIDR texts."""
+
+    def __init__(self, objects, node="", pod_ranges=()):
+        self.node = node
+        self.namespaces, self.pods, self.policies, self.services, self.slices = {}, [], [], [], []
+        self.ranges = [parse_cidr(text) for text in pod_ranges]
+        self.node_addresses = []
+        for obj in objects:
+            self.read(obj)
+
+    def read(self, obj):
+        kind = obj["kind"]
+        if kind == "Namespace":
+            name = obj["metadata"]["name"]
+            self.namespaces[name] = dict(obj["metadata"].get("labels") or {})
+            self.namespaces[name].setdefault("kubernetes.io/metadata.name", name)
+        elif kind == "Pod":
+            self.pods.append(read_pod(obj))
+        elif kind == "NetworkPolicy":
+            self.policies.append(read_policy(obj))
+        elif kind == "Service":
+            self.services.append(read_service(obj))
+        elif kind == "EndpointSlice":
+            self.slices.append(read_slice(obj))
+        elif kind == "Node":
+            spec = obj.get("spec") or {}
+            texts = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
+            self.ranges += [parse_cidr(text) for text in texts]
+            for entry in (obj.get("status") or {}).get("addresses") or []:
+                if entry["type"] in ("InternalIP", "ExternalIP"):
+                    self.node_addresses.append(parse_address(entry["address"]))
+
+
+# --- one packet -------------------------------------------------------------------------------------------------------
+
+def matches(selector, labels):
+    """LabelSelector: every requirement; an empty one matches everything; NotIn and DoesNotExist match absence (7)."""
+    for key, value in (selector.get("matchLabels") or {}).items():
+        if labels.get(key) != value:
+            return False
+    for requirement in selector.get("matchExpressions") or []:
+        key, operator = requirement["key"], requirement["operator"]
+        if operator == "In" and labels.get(key) not in requirement["values"]:
+            return False
+        if operator == "NotIn" and key in labels and labels[key] in requirement["values"]:
+            return False
+        if operator == "Exists" and key not in labels:
+            return False
+        if operator == "DoesNotExist" and key in labels:
+            return False
+    return True
+
+
+def owner_of(world, address):
+    """The pod that has this address now: not a finished one (23), not one on the host's network (21, 22)."""
+    for pod in world.pods:
+        if address in pod.addresses and not pod.finished and not pod.host_network:
+            return pod
+    return None
+
+
+def is_unknown_pod(world, address):
+    """(38) in a pod range and owned by nobody."""
+    if owner_of(world, address) or address in world.node_addresses:
+        return False
+    return any(in_cidr(address, cidr) for cidr in world.ranges)
+
+
+def peer_matches(world, policy, peer, address):
+    if "cidr" in peer:
+        if is_unknown_pod(world, address):
+            return False
+        # (10) `except` binds to its own block only
+        return in_cidr(address, peer["cidr"]) and not any(in_cidr(address, cidr) for cidr in peer["except"])
+    pod = owner_of(world, address)
+    if pod is None:
+        return False
+    if "namespaceSelector" in peer:
+        if pod.namespace not in world.namespaces:
+            return False
+        if not matches(peer["namespaceSelector"], world.namespaces[pod.namespace]):
+            return False
+    elif pod.namespace != policy.namespace:  # (8)
+        return False
+    return matches(peer.get("podSelector") or {}, pod.labels)
+
+
+def named_port(pod, name, protocol):
+    """(11) by name and protocol; (12) the first; (16) None when there is none."""
+    for port_name, port_protocol, number in pod.ports:
+        if port_name == name and port_protocol == protocol:
+            return number
+    return None
+
+
+def port_matches(entry, protocol, port, pod):
+    """pod: whose named ports count; None: a name matches nothing."""
+    wanted, first, last = entry
+    if wanted != protocol:
+        return False
+    if first is None:  # (5)
+        return True
+    if isinstance(first, str):
+        return pod is not None and named_port(pod, first, protocol) == port
+    return first <= port <= (last or first)  # (6)
+
+
+def rule_matches(world, policy, rule, direction, subject, address, protocol, port):
+    peers, ports = rule
+    for peer in peers or [None]:
+        if peer is not None and not peer_matches(world, policy, peer, address):
+            continue
+        if ports is None:
+            return True
+        if direction == INGRESS:
+            holder = subject
+        elif peer is not None and "cidr" in peer:
+            holder = None  # (15)
+        else:
+            holder = owner_of(world, address)  # (14)
+        if any(port_matches(entry, protocol, port, holder) for entry in ports):
+            return True
+    return False
+
+
+def evaluate(world, policies, subject, direction, address, protocol, port):
+    """(verdict, rule) by these policies: isolation first, then any rule of any isolating policy allows."""
+    isolating = []
+    for policy in policies:
+        if policy.namespace == subject.namespace and direction in policy.types and \
+                matches(policy.selector, subject.labels):
+            isolating.append(policy)
+    if not isolating:
+        return ALLOW, "no rule matched"
+    isolating.sort(key=lambda policy: policy.name.encode())
+    for policy in isolating:
+        for index, rule in enumerate(policy.rules[direction]):
+            if rule_matches(world, policy, rule, direction, subject, address, protocol, port):
+                return ALLOW, "netpol %s/%s %s[%d]" % (policy.namespace, policy.name, direction, index)
+    return DENY, "isolated(%d) netpol %s/%s" % (len(isolating), isolating[0].namespace, isolating[0].name)
+
+
+def without_replaced(policies, replacers):
+    """Those that no member of replacers replaces (same kind and namespace)."""
+    gone = {(r.namespace, r.replaces) for r in replacers if r.replaces}
+    return [p for p in policies if (p.namespace, p.name) not in gone]
+
+
+class Outcome:
+    """One end's judgement. rules: every rule that may be named (several only behind a service)."""
+
+    def __init__(self, verdict, rules, pending=None, pending_rule=None, alone=(), service=False):
+        self.verdict, self.rules = verdict, rules
+        self.pending, self.pending_rule, self.alone = pending, pending_rule, list(alone)
+        self.service = service      # behind a service: pending is not compared
+        self.own_backend = False    # (35) the pod is a backend of the service that it asks
+
+    def __str__(self):
+        text = "%s by %s" % (self.verdict, " or ".join(sorted(self.rules)))
+        if self.pending and (self.pending, self.pending_rule) != (self.verdict, next(iter(self.rules))):
+            text += ", pending %s by %s" % (self.pending, self.pending_rule)
+        return text + (", alone " + ", ".join(self.alone) if self.alone else "")
+
+
+def judge_address(world, subject, direction, address, protocol, port):
+    """The judgement with Audit: verdict by E, pending by E', and each audited object alone."""
+    if address in subject.addresses:  # (35) a pod cannot block itself
+        return Outcome(ALLOW, {"no rule matched"}, ALLOW, "no rule matched")
+    audited = [p for p in world.policies if p.audit]
+    enforced = [p for p in world.policies if not p.audit]
+    enforced = without_replaced(enforced, enforced)
+
+    def ask(policies):
+        return evaluate(world, policies, subject, direction, address, protocol, port)
+
+    verdict, rule = ask(enforced)
+    if not audited:
+        return Outcome(verdict, {rule}, verdict, rule)
+    pending, pending_rule = ask(without_replaced(enforced + audited, audited))
+    alone = []
+    for one in audited:
+        if ask(without_replaced(enforced + [one], [one]))[0] != verdict:
+            alone.append("netpol %s/%s" % (one.namespace, one.name))
+    return Outcome(verdict, {rule}, pending, pending_rule, sorted(alone))
+
+
+def backends_of(world, service, port_name, protocol, family):
+    """(24) ready ones; with none, those that serve and terminate. [(address, port)]"""
+    every = []
+    for piece in world.slices:
+        if piece.namespace != service.namespace or piece.service != service.name or piece.family != family:
+            continue
+        for name, port_protocol, number in piece.ports:
+            if name == port_name and port_protocol == protocol and number:  # (28) each slice has its own number
+                every += [(endpoint, number) for endpoint in piece.endpoints]
+    usable = [(e[0], number) for e, number in every if e[1]]
+    if not usable:
+        usable = [(e[0], number) for e, number in every if e[2] and e[3]]
+    return usable
+
+
+def judge_egress(world, subject, address, protocol, port):
+    services = [s for s in world.services if address in s.addresses]
+    if not services:
+        return judge_address(world, subject, EGRESS, address, protocol, port)
+    if protocol not in PORTED:
+        return judge_service_without_ports(world, subject, address, protocol, port)
+    for service in services:
+        for port_name, port_protocol, number in service.ports:
+            if (port_protocol, number) == (protocol, port):
+                backends = backends_of(world, service, port_name, protocol, address[0])
+                return judge_backends(world, subject, backends, protocol)
+    return Outcome(DENY, {"service-port"}, service=True)  # (30)
+
+
+def judge_service_without_ports(world, subject, address, protocol, port):
+    """A service has no such protocol: a pod that egress isolates does not reach it, another one is not judged."""
+    enforced = [p for p in world.policies if not p.audit]
+    enforced = without_replaced(enforced, enforced)
+    if any(p.namespace == subject.namespace and EGRESS in p.types and matches(p.selector, subject.labels)
+           for p in enforced):
+        return Outcome(DENY, {"service-port"}, service=True)
+    return Outcome(ALLOW, {"no rule matched"}, service=True)
+
+
+def judge_backends(world, subject, backends, protocol):
+    if not backends:
+        return Outcome(DENY, {"service-empty"}, service=True)
+    verdicts, rules, own = set(), set(), False
+    for address, port in backends:
+        one = judge_address(world, subject, EGRESS, address, protocol, port)
+        own = own or address in subject.addresses
+        verdicts.add(one.verdict)
+        rules |= one.rules
+    if len(verdicts) == 1:
+        outcome = Outcome(verdicts.pop(), rules, service=True)
+    else:
+        outcome = Outcome(DENY, {"service-differs"}, service=True)
+    outcome.own_backend = own
+    return outcome
+
+
+def subject_named(world, name):
+    """The pod, when it is one that policy applies to here."""
+    namespace, pod_name = name.split("/", 1)
+    for pod in world.pods:
+        if (pod.namespace, pod.name) == (namespace, pod_name):
+            if pod.host_network or (world.node and pod.node != world.node):
+                return pod, False
+            return pod, True
+    raise KeyError("no pod " + name)
+
+
+def party_addresses(world, party):
+    """(pod or None, is a subject, addresses)"""
+    if party.startswith("svc/"):
+        namespace, name = party[4:].split("/", 1)
+        for service in world.services:
+            if (service.namespace, service.name) == (namespace, name):
+                return None, False, service.addresses
+        raise KeyError("no service " + party[4:])
+    if "/" in party:
+        pod, subject = subject_named(world, party)
+        return pod, subject, pod.addresses
+    address = parse_address(party)
+    pod = owner_of(world, address)
+    return pod, bool(pod) and (not world.node or pod.node == world.node), [address]
+
+
+def judge_packet(world, source, destination, protocol, port):
+    """[(source address, destination address, egress Outcome or None, ingress Outcome or None)], one per family."""
+    source_pod, source_subject, source_addresses = party_addresses(world, source)
+    destination_pod, destination_subject, destination_addresses = party_addresses(world, destination)
+    found = []
+    for family in (4, 6):
+        left = [a for a in source_addresses if a[0] == family][:1]
+        right = [a for a in destination_addresses if a[0] == family]
+        if not destination.startswith("svc/"):
+            right = right[:1]
+        for to_address in right if left else []:
+            egress = ingress = None
+            if source_subject:
+                egress = judge_egress(world, source_pod, to_address, protocol, port)
+            if destination_subject:
+                ingress = judge_address(world, destination_pod, INGRESS, left[0], protocol, port)
+            found.append((left[0], to_address, egress, ingress))
+    return found
+
+
+def judge_service_ingress(world, source, address, protocol, port):
+    """Ingress at the backends behind a service's address: [(backend address, Outcome)]; only pods judge."""
+    found = []
+    for service in world.services:
+        if address not in service.addresses:
+            continue
+        for port_name, port_protocol, number in service.ports:
+            if (port_protocol, number) != (protocol, port):
+                continue
+            for backend, backend_port in backends_of(world, service, port_name, protocol, address[0]):
+                pod = owner_of(world, backend)
+                if pod and (not world.node or pod.node == world.node):
+                    found.append((backend, judge_address(world, pod, INGRESS, source, protocol, backend_port)))
+    return found
+
+
+# --- case files -------------------------------------------------------------------------------------------------------
+
+def load_case(path):
+    import yaml  # only here: the comparison needs no YAML
+    with open(path, encoding="utf-8") as file:
+        case = yaml.safe_load(file)
+    objects = list(case.get("objects") or [])
+    for name in case.get("files") or []:
+        with open(os.path.join(os.path.dirname(path), name), encoding="utf-8") as file:
+            objects += [doc for doc in yaml.safe_load_all(file) if doc]
+    flat = []
+    for obj in objects:
+        flat += obj["items"] if obj.get("kind") == "List" else [obj]
+    return case, flat
+
+
+def parse_port(text):
+    """80/TCP -> (TCP, 80); echo -> echo of the packet's family; ICMP -> (ICMP, type 8)."""
+    text = str(text)
+    if text == "echo":
+        return "echo", None
+    if "/" in text:
+        number, protocol = text.split("/", 1)
+        return protocol, int(number)
+    if text.isdigit():
+        return "TCP", int(text)
+    return text, 0
+
+
+def echo_of(family):
+    return ("ICMP", 8 << 8) if family == 4 else ("ICMPv6", 128 << 8)
+
+
+def judge_expectation(world, expect):
+    """[(verdict, rules, text)] one per family and address that the packet can have."""
+    protocol, port = parse_port(expect.get("port", "80/TCP"))
+    results = []
+    only = (expect.get("direction") or "").lower()
+    for left, right, _, _ in judge_packet(world, expect["from"], expect["to"], "TCP", 1):
+        real = echo_of(left[0]) if protocol == "echo" else (protocol, port)
+        for one in judge_packet(world, expect["from"], expect["to"], *real):
+            if one[0] != left or one[1] != right:
+                continue
+            ends = [(EGRESS, one[2])] if only in ("", EGRESS) and one[2] else []
+            if only in ("", INGRESS) and one[3]:
+                ends.append((INGRESS, one[3]))
+            backends = [o for _, o in judge_service_ingress(world, left, right, *real)] if only in ("", INGRESS) else []
+            results.append(combine(left, right, ends, backends))
+    return results
+
+
+def combine(left, right, ends, backends):
+    where = "%s -> %s" % (format_address(left), format_address(right))
+    for name, outcome in ends:
+        if outcome.verdict == DENY:
+            return DENY, outcome.rules, "%s: %s %s" % (where, name, outcome)
+    if backends and not any(o.verdict == ALLOW for o in backends):
+        return DENY, set().union(*(o.rules for o in backends)), where + ": ingress of every backend"
+    if any(o.verdict == DENY for o in backends):
+        return "depends on the backend", set(), where
+    rules = set().union(set(), *(o.rules for _, o in ends), *(o.rules for o in backends))
+    return ALLOW, rules, where + "".join(": %s %s" % (name, outcome) for name, outcome in ends)
+
+
+def check_case(path):
+    """[(index, ok, text)]"""
+    case, objects = load_case(path)
+    world = World(objects, case.get("node") or "", case.get("podRanges") or [])
+    lines = []
+    for index, expect in enumerate(case["expect"]):
+        results = judge_expectation(world, expect)
+        good = bool(results)
+        for verdict, rules, _ in results:
+            good = good and verdict == expect["verdict"] and ("rule" not in expect or expect["rule"] in rules)
+        lines.append((index, good, "; ".join(r[2] for r in results) or "nothing to judge"))
+    return lines
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__)
+        return 2
+    failed = 0
+    for path in sys.argv[1:]:
+        for index, good, text in check_case(path):
+            failed += not good
+            print("%s: expect[%d]: %s: %s" % (path, index, "ok" if good else "FAILED", text))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
