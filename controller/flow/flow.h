@@ -61,8 +61,12 @@ struct fw_record {
 
 struct fw_flows; /* the record keeper */
 
-#define FW_HISTORY_DEFAULT                                                                         \
-	65536u /* records kept in memory; the oldest goes when full, and is not "lost" */
+/*
+ * Records kept in memory; the oldest goes when full, and is not "lost". Kept compactly, names
+ * shared: 160 bytes each, 10 MiB for the default; beside it about 4 MiB of name caches and 136
+ * bytes per flow that is open.
+ */
+#define FW_HISTORY_DEFAULT 65536u
 
 int fw_flows_new(struct fw_datapath *datapath, const struct fw_model *model,
 		 const struct fw_apply *apply, size_t history, struct fw_flows **ret_flows,
@@ -72,7 +76,7 @@ void fw_flows_free(struct fw_flows **flows);
 int fw_flows_poll(struct fw_flows *flows);
 /* Runs the sweeper once; about every second. */
 int fw_flows_sweep(struct fw_flows *flows, struct fw_err *err);
-/* Records known to be lost since start, and of which kind ("NEW 12, DENY 3"). */
+/* Records known to be lost: reported by this daemon, those lost while none ran included. */
 uint64_t fw_flows_lost(const struct fw_flows *flows);
 uint64_t fw_flows_made(const struct fw_flows *flows);
 
@@ -83,12 +87,32 @@ int fw_flows_subscribe(struct fw_flows *flows, fw_record_sink sink, void *contex
 void fw_flows_unsubscribe(struct fw_flows *flows, uint64_t handle);
 /* The history, oldest first. */
 void fw_flows_history(const struct fw_flows *flows, fw_record_sink sink, void *context);
+/*
+ * A piece of the history, oldest first: at most `max` records whose sequence is above `after`.
+ * Returns how many were given. For readers that take it in portions as their socket drains (the
+ * whole of it is about 60 MB of JSON).
+ */
+size_t fw_flows_history_after(const struct fw_flows *flows, uint64_t after, size_t max,
+			      fw_record_sink sink, void *context);
+/* Sequence of the newest record (0: none yet); how many are held: the last n follow newest - n. */
+uint64_t fw_flows_newest(const struct fw_flows *flows);
+size_t fw_flows_held(const struct fw_flows *flows);
 
 /*
- * One record as one line of JSON without the newline. Field names follow Hubble's flow schema
- * (time, verdict, IP, l4, source, destination, Type, traffic_direction, event_type,
- * drop_reason_desc, Summary ...) so that `hubble observe --input-file -` reads them; ours are under
- * "podwall".
+ * One record as one line of JSON without the newline:
+ *   {"flow": {...}, "node_name": ..., "time": ..., "podwall": {...}}
+ * a lost record {"lost_events": {...}, ...} with the same rest. The envelope and the members of
+ * "flow" are those of Hubble's schema (time, verdict, IP, l4, source, destination, Type,
+ * traffic_direction, event_type, drop_reason_desc, Summary ...) so that `hubble observe
+ * --input-file -` reads them; ours are under "podwall":
+ *   type            "NEW" | "END" | "DENY" | "CHANGE" | "DROP" | "LOST"
+ *   sequence        of this daemon, counts by one
+ *   verdict         "ALLOW" | "DENY" | "REJECT"; pending the same; audited, inexact: bool
+ *   reason          name in reasons.h; tcpFlags: number; protocol: IP protocol number
+ *   rule, ruleBefore (CHANGE), pendingRule, service: text, "" none
+ *   source, destination   {entity}: "pod", "world", "unknown-pod", "node", "host", "service"
+ *   repeats         number; packets, bytes {forward, backward}; durationNs; flow (absent: none)
+ * Control, C1 and bidirectional characters are written as \u escapes.
  */
 int fw_record_json(const struct fw_record *record, const char *node, struct fw_buf *buf);
 
