@@ -18,7 +18,7 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 else
 SANFLAGS :=
 endif
-INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -I$(BUILD)/gen
+INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MMD -MP $(INC) $(SANFLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
