@@ -131,6 +131,16 @@ static size_t decode(const unsigned char *s, uint32_t *ret_code)
 	return len;
 }
 
+size_t fw_utf8_next(const char *text, uint32_t *ret_code)
+{
+	size_t len = decode((const unsigned char *)text, ret_code);
+
+	if (len)
+		return len;
+	*ret_code = 0xfffd;
+	return 1;
+}
+
 static bool is_bidi_control(uint32_t code)
 {
 	return code == 0x61c || code == 0x200e || code == 0x200f ||

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -37,5 +38,8 @@ char *fw_buf_take(struct fw_buf *buf);
  * \uNNNN, a backslash as \\.
  */
 int fw_buf_append_escaped(struct fw_buf *buf, const char *text);
+
+/* The next character of a text: bytes taken (at least 1); U+FFFD for a byte that is not UTF-8. */
+size_t fw_utf8_next(const char *text, uint32_t *ret_code);
 
 #endif
