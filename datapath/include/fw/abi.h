@@ -131,7 +131,7 @@ struct fw_flow {
 };
 
 #define FW_FLOW_ADDRESS                                                                            \
-	0x07 /* kind: which local address: 0 ip4_be or ip6, 1.. extras, 7 link-local */
+	0x07 /* kind: which local address: 0 ip4_be or ip6, 1.. extras, 6 a group, 7 link-local */
 #define FW_FLOW_FRAGMENT                                                                           \
 	0x08 /* kind: a fragment entry: ports hold the identification, no ports of its own */
 #define FW_FLOW_EGRESS                                                                             \
@@ -162,6 +162,7 @@ struct fw_flow {
 	0x0040 /* a reset passed; the next other packet takes it back (blind resets) */
 #define FW_FLOW_STATE_SYN     0x0080 /* began with a SYN (else picked up in the middle) */
 #define FW_FLOW_STATE_SERVICE 0x0100 /* went to a service address: remote is the service's */
+#define FW_FLOW_STATE_SELF    0x0200 /* the pod's own packets, coming back to it */
 #define FW_FLOW_STATE_PARENT_SHIFT                                                                 \
 	12 /* fragments: index of the parent slot in its region, 20 bits */
 
@@ -190,9 +191,13 @@ struct fw_bucket {
 #define FW_DECISION_REJECT 0x40000000u /* deny, and answer with a reset or an ICMP error */
 #define FW_DECISION_AUDITED                                                                        \
 	0x20000000u /* a deny that the node switch let pass (ALLOW is set beside it) */
-#define FW_DECISION_FIRM  0x10000000u /* a deny that the node switch does not let pass */
-#define FW_DECISION_ID	  0x03ffffffu
-#define FW_DECISION_FIRST 64u
+#define FW_DECISION_FIRM 0x10000000u /* a deny that the node switch does not let pass */
+/* only in fw_flow.ev of a denied flow: asked for packets that enter, leave the pod; never in a
+ * record */
+#define FW_DECISION_ASKED_IN  0x04000000u
+#define FW_DECISION_ASKED_OUT 0x08000000u
+#define FW_DECISION_ID	      0x03ffffffu
+#define FW_DECISION_FIRST     64u
 
 enum fw_decision_builtin {
 	FW_DECIDED_NOTHING = 0,		/* no rule: also "no range matched" */
@@ -210,8 +215,9 @@ enum fw_decision_builtin {
 };
 
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
-#define FW_SUBJECT_CELLS_IN 0x1 /* there are cells for FW_INGRESS: look before using the default   \
-				 */
+#define FW_SUBJECT_CELLS_IN                                                                        \
+	0x1 /* there are cells for FW_INGRESS: look before using the default                       \
+	     */
 #define FW_SUBJECT_CELLS_OUT 0x2
 
 struct fw_subject {
