@@ -35,6 +35,7 @@ void fw_apply_free(struct fw_apply **apply);
 /* Which endpoint row has which pod: every sandbox of this node. */
 struct fw_apply_endpoint {
 	uint32_t slot;
+	uint64_t owner;	       /* fw_endpoint_owner(); a row that is not this owner's any more is left alone */
 	const char *namespace; /* of the pod; NULL while the pod is not known: stays isolated */
 	const char *name;
 };
@@ -43,6 +44,7 @@ struct fw_apply_stats {
 	uint64_t rows_added, rows_removed, endpoints_flipped;
 	uint64_t write_ns; /* from the first write to the flip of the last endpoint */
 	uint32_t locked;   /* endpoints locked down because something did not fit */
+	uint32_t skipped;  /* rows of addresses, prefixes and services that did not fit: apply again after finish */
 };
 
 /*
@@ -59,12 +61,18 @@ int fw_apply_finish(struct fw_apply *apply, struct fw_err *err);
 
 /* Resolves the id of a decision, built-in ones included. NULL for an id never given. */
 const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision);
-/* "web:http of shop/web" for fw_service.id; NULL for an id never given. */
+/* "shop/web:http" for fw_service.id; NULL for an id never given. */
 const char *fw_apply_service(const struct fw_apply *apply, uint32_t service);
 /* Rows in use, for maps and status. */
 uint32_t fw_apply_fill(const struct fw_apply *apply, enum fw_map map);
 /* Why an endpoint is locked: "cells: 300000 needed, 262144 fit"; NULL when it is not. */
 const char *fw_apply_locked(const struct fw_apply *apply, uint32_t slot);
+/* The label of the subject that an endpoint row has now; "" when it has none or it is not known. */
+const char *fw_apply_subject(const struct fw_apply *apply, uint32_t slot);
+/* What did not fit or could not be kept, for status: "addresses: 70000 needed, 65536 fit"; "" when all is well. */
+const char *fw_apply_problem(const struct fw_apply *apply);
+/* Something waits for fw_apply_finish(). */
+bool fw_apply_pending(const struct fw_apply *apply);
 /* Enforce or Audit for the node: stores the switch, bumps every endpoint. */
 int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement,
 			     struct fw_err *err);

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Addresses, prefixes, services. In: compiled rows. Out: map writes: longer prefixes are added
+ * before shorter ones and removed after them, so that an exception always stands inside its block.
+ */
+#include "apply/peers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void fw_peers_init(struct fw_peers *peers, struct fw_datapath *datapath)
+{
+	peers->datapath = datapath;
+	fw_row_set_init(&peers->addresses, sizeof(struct fw_address_key), sizeof(struct fw_peer));
+	fw_row_set_init(&peers->prefixes, sizeof(struct fw_prefix_key), sizeof(struct fw_peer));
+	fw_row_set_init(&peers->services, sizeof(struct fw_service_key), sizeof(struct fw_service));
+}
+
+void fw_peers_done(struct fw_peers *peers)
+{
+	fw_row_set_done(&peers->addresses);
+	fw_row_set_done(&peers->prefixes);
+	fw_row_set_done(&peers->services);
+}
+
+static int adopt_set(struct fw_cells *cells, const struct fw_row_set *set)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < set->count; i++) {
+		struct fw_peer peer;
+
+		memcpy(&peer, fw_row_value(set, i), sizeof(peer));
+		r = fw_cells_adopt_class(cells, peer.peer_class);
+		if (r == -ERANGE) /* not a class of ours: the row is replaced or removed */
+			r = 0;
+	}
+	return r;
+}
+
+static int adopt_services(struct fw_cells *cells, struct fw_names *names,
+			  const struct fw_row_set *set)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < set->count; i++) {
+		struct fw_service row;
+
+		memcpy(&row, fw_row_value(set, i), sizeof(row));
+		fw_names_skip_service(names, row.id);
+		for (uint32_t g = 0; r == 0 && g < row.count && g < FW_SERVICE_GROUPS; g++) {
+			r = fw_cells_adopt_class(cells, row.group[g].peer_class);
+			if (r == -ERANGE)
+				r = 0;
+		}
+	}
+	return r;
+}
+
+int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_names *names,
+		   struct fw_err *err)
+{
+	struct fw_datapath *datapath = peers->datapath;
+	int r = fw_rows_read(fw_datapath_map_fd(datapath, FW_MAP_ADDRESSES), true,
+			     &peers->addresses, err);
+
+	if (r == 0)
+		r = fw_rows_read(fw_datapath_map_fd(datapath, FW_MAP_PREFIXES), false,
+				 &peers->prefixes, err);
+	if (r == 0)
+		r = fw_rows_read(fw_datapath_map_fd(datapath, FW_MAP_SERVICES), true,
+				 &peers->services, err);
+	if (r < 0)
+		return r;
+	r = adopt_set(cells, &peers->addresses);
+	if (r == 0)
+		r = adopt_set(cells, &peers->prefixes);
+	if (r == 0)
+		r = adopt_services(cells, names, &peers->services);
+	return r < 0 ? fw_err_errno(err, r, "adopting classes") : 0;
+}
+
+static int want_addresses(const struct fw_cells_plan *plan, struct fw_row_set *set)
+{
+	const struct fw_tables *tables = plan->tables;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < tables->addresses_count; i++) {
+		const struct fw_address_row *row = &tables->addresses[i];
+		struct fw_peer peer = {plan->class_id[row->peer_class], row->flags};
+
+		r = fw_row_set_add(set, row->ip.b, &peer);
+	}
+	fw_row_set_sort(set);
+	return r;
+}
+
+static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *set)
+{
+	const struct fw_tables *tables = plan->tables;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < tables->prefixes_count; i++) {
+		const struct fw_prefix_row *row = &tables->prefixes[i];
+		struct fw_peer peer = {plan->class_id[row->peer_class], row->flags};
+		struct fw_prefix_key key = {.prefixlen = row->prefix.bits};
+
+		memcpy(key.addr, row->prefix.ip.b, sizeof(key.addr));
+		r = fw_row_set_add(set, &key, &peer);
+	}
+	fw_row_set_sort(set);
+	return r;
+}
+
+static int want_services(const struct fw_cells_plan *plan, struct fw_names *names,
+			 struct fw_row_set *set)
+{
+	const struct fw_tables *tables = plan->tables;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < tables->services_count; i++) {
+		const struct fw_service_row *from = &tables->services[i];
+		struct fw_service_key key = {.port = from->port, .protocol = from->protocol};
+		struct fw_service row = {.state = from->state};
+
+		memcpy(key.addr, from->ip.b, sizeof(key.addr));
+		r = fw_names_service(names, from, &row.id);
+		if (from->group_count > FW_SERVICE_GROUPS)
+			row.state = FW_SERVICE_WIDE;
+		else
+			row.count = (__u8)from->group_count;
+		for (uint32_t g = 0; g < row.count; g++) {
+			row.group[g].peer_class = plan->class_id[from->group[g].peer_class];
+			row.group[g].port = from->group[g].port;
+		}
+		if (r == 0)
+			r = fw_row_set_add(set, &key, &row);
+	}
+	fw_row_set_sort(set);
+	return r;
+}
+
+/* Subjects that could be judged otherwise without this prefix: all with a cell for its class. */
+static void lock_class(struct fw_cells_plan *plan, uint32_t id, const char *why)
+{
+	const struct fw_tables *tables = plan->tables;
+
+	for (size_t i = 0; i < tables->cells_count; i++) {
+		const struct fw_cell_row *cell = &tables->cells[i];
+
+		if (plan->class_id[cell->peer_class] == id && !plan->locked[cell->subject][0])
+			(void)snprintf(plan->locked[cell->subject],
+				       sizeof(plan->locked[cell->subject]), "%s", why);
+	}
+}
+
+/* The class of the row that holds an address of this prefix when the prefix itself is not there. */
+static uint32_t covering_class(const struct fw_peers_plan *peers, const struct fw_prefix_key *key)
+{
+	struct fw_prefix_key shorter = *key;
+
+	while (shorter.prefixlen) {
+		const void *value;
+		struct fw_peer peer;
+
+		shorter.prefixlen--;
+		shorter.addr[shorter.prefixlen / 8] &=
+			(__u8)(0xff00u >> (shorter.prefixlen % 8) & 0xffu);
+		value = fw_row_set_find(&peers->prefixes, &shorter);
+		if (value && !fw_row_set_find(&peers->prefix_diff.skipped, &shorter)) {
+			memcpy(&peer, value, sizeof(peer));
+			return peer.peer_class;
+		}
+	}
+	return FW_CLASS_WORLD;
+}
+
+static void lock_for_prefixes(const struct fw_peers *peers, struct fw_cells_plan *plan,
+			      const struct fw_peers_plan *wanted)
+{
+	char why[160];
+
+	(void)snprintf(why, sizeof(why), "prefixes: %zu needed, %u fit", wanted->prefixes.count,
+		       fw_datapath_capacity(peers->datapath, FW_MAP_PREFIXES));
+	for (size_t i = 0; i < wanted->prefix_diff.skipped.count; i++) {
+		struct fw_prefix_key key;
+		struct fw_peer peer;
+
+		memcpy(&key, fw_row_key(&wanted->prefix_diff.skipped, i), sizeof(key));
+		memcpy(&peer, fw_row_value(&wanted->prefix_diff.skipped, i), sizeof(peer));
+		lock_class(plan, peer.peer_class, why);
+		lock_class(plan, covering_class(wanted, &key), why);
+	}
+}
+
+static void say_skipped(struct fw_peers_plan *plan, const char *name, size_t needed,
+			uint32_t capacity, size_t skipped, const char *means)
+{
+	size_t len = strlen(plan->problem);
+
+	if (skipped)
+		(void)snprintf(plan->problem + len, sizeof(plan->problem) - len,
+			       "%s%s: %zu needed, %u fit: %s", len ? "; " : "", name, needed,
+			       capacity, means);
+}
+
+static int plan_diffs(const struct fw_peers *peers, struct fw_peers_plan *plan)
+{
+	uint32_t addresses = fw_datapath_capacity(peers->datapath, FW_MAP_ADDRESSES);
+	uint32_t prefixes = fw_datapath_capacity(peers->datapath, FW_MAP_PREFIXES);
+	uint32_t services = fw_datapath_capacity(peers->datapath, FW_MAP_SERVICES);
+	int r = fw_row_diff(&peers->addresses, &plan->addresses, addresses, &plan->address_diff);
+
+	if (r == 0)
+		r = fw_row_diff(&peers->prefixes, &plan->prefixes, prefixes, &plan->prefix_diff);
+	if (r == 0)
+		r = fw_row_diff(&peers->services, &plan->services, services, &plan->service_diff);
+	if (r < 0)
+		return r;
+	say_skipped(plan, "addresses", plan->addresses.count, addresses,
+		    plan->address_diff.skipped.count, "the others stay unknown");
+	say_skipped(plan, "prefixes", plan->prefixes.count, prefixes,
+		    plan->prefix_diff.skipped.count, "pods whose policy needs them are locked");
+	say_skipped(plan, "services", plan->services.count, services,
+		    plan->service_diff.skipped.count, "the others are denied");
+	return 0;
+}
+
+int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
+		  struct fw_peers_plan *ret_peers)
+{
+	int r;
+
+	*ret_peers = (struct fw_peers_plan){.problem = ""};
+	fw_row_set_init(&ret_peers->addresses, sizeof(struct fw_address_key),
+			sizeof(struct fw_peer));
+	fw_row_set_init(&ret_peers->prefixes, sizeof(struct fw_prefix_key), sizeof(struct fw_peer));
+	fw_row_set_init(&ret_peers->services, sizeof(struct fw_service_key),
+			sizeof(struct fw_service));
+	r = want_addresses(plan, &ret_peers->addresses);
+	if (r == 0)
+		r = want_prefixes(plan, &ret_peers->prefixes);
+	if (r == 0)
+		r = want_services(plan, names, &ret_peers->services);
+	if (r == 0)
+		r = plan_diffs(peers, ret_peers);
+	if (r == 0)
+		lock_for_prefixes(peers, plan, ret_peers);
+	return r;
+}
+
+void fw_peers_plan_done(struct fw_peers_plan *plan)
+{
+	fw_row_set_done(&plan->addresses);
+	fw_row_set_done(&plan->prefixes);
+	fw_row_set_done(&plan->services);
+	fw_row_diff_done(&plan->address_diff);
+	fw_row_diff_done(&plan->prefix_diff);
+	fw_row_diff_done(&plan->service_diff);
+}
+
+static size_t diff_size(const struct fw_row_diff *diff)
+{
+	return diff->add.count + diff->change.count + diff->remove.count;
+}
+
+bool fw_peers_differ(const struct fw_peers_plan *plan)
+{
+	return diff_size(&plan->address_diff) || diff_size(&plan->prefix_diff) ||
+	       diff_size(&plan->service_diff);
+}
+
+/* Add, change, remove; the copy is what the map then holds. */
+static int write_diff(int fd, const char *map, struct fw_row_set *copy, struct fw_row_set *wanted,
+		      const struct fw_row_diff *diff, struct fw_apply_stats *stats,
+		      struct fw_err *err)
+{
+	_cleanup_(fw_row_set_done) struct fw_row_set held;
+	bool trie = copy->key_size == sizeof(struct fw_prefix_key) &&
+		    copy->value_size == sizeof(struct fw_peer);
+	int r = fw_rows_write(fd, map, &diff->add, trie, err);
+
+	fw_row_set_init(&held, copy->key_size, copy->value_size);
+	if (r == 0)
+		r = fw_rows_write(fd, map, &diff->change, false, err);
+	if (r == 0)
+		r = fw_rows_remove(fd, map, &diff->remove, err);
+	for (size_t i = 0; r == 0 && diff->skipped.count && i < wanted->count; i++) {
+		if (!fw_row_set_find(&diff->skipped, fw_row_key(wanted, i)))
+			r = fw_row_set_add(&held, fw_row_key(wanted, i), fw_row_value(wanted, i));
+	}
+	if (r < 0)
+		return r;
+	fw_row_set_done(copy);
+	*copy = diff->skipped.count ? held : *wanted;
+	fw_row_set_init(diff->skipped.count ? &held : wanted, copy->key_size, copy->value_size);
+	stats->rows_added += diff->add.count + diff->change.count;
+	stats->rows_removed += diff->remove.count;
+	stats->skipped += (uint32_t)diff->skipped.count;
+	return 0;
+}
+
+int fw_peers_write(struct fw_peers *peers, struct fw_peers_plan *plan, struct fw_apply_stats *stats,
+		   struct fw_err *err)
+{
+	int r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_SERVICES), "fw_services",
+			   &peers->services, &plan->services, &plan->service_diff, stats, err);
+
+	if (r == 0)
+		r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_PREFIXES), "fw_prefixes",
+			       &peers->prefixes, &plan->prefixes, &plan->prefix_diff, stats, err);
+	if (r == 0)
+		r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_ADDRESSES),
+			       "fw_addresses", &peers->addresses, &plan->addresses,
+			       &plan->address_diff, stats, err);
+	return r;
+}
