@@ -26,7 +26,7 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -Wer
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 
 # folder -> library, in link order (users first)
-LAYERS := controller/ctl controller/flow controller/apply controller/compile controller/api controller/model \
+LAYERS := controller/ctl controller/check controller/flow controller/apply controller/compile controller/api controller/model \
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
