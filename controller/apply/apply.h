@@ -35,7 +35,8 @@ void fw_apply_free(struct fw_apply **apply);
 /* Which endpoint row has which pod: every sandbox of this node. */
 struct fw_apply_endpoint {
 	uint32_t slot;
-	uint64_t owner;	       /* fw_endpoint_owner(); a row that is not this owner's any more is left alone */
+	uint64_t owner; /* fw_endpoint_owner(); a row that is not this owner's any more is left
+			   alone */
 	const char *namespace; /* of the pod; NULL while the pod is not known: stays isolated */
 	const char *name;
 };
@@ -44,7 +45,8 @@ struct fw_apply_stats {
 	uint64_t rows_added, rows_removed, endpoints_flipped;
 	uint64_t write_ns; /* from the first write to the flip of the last endpoint */
 	uint32_t locked;   /* endpoints locked down because something did not fit */
-	uint32_t skipped;  /* rows of addresses, prefixes and services that did not fit: apply again after finish */
+	uint32_t skipped;  /* rows of addresses, prefixes and services that did not fit: apply again
+			      after finish */
 };
 
 /*
@@ -69,7 +71,8 @@ uint32_t fw_apply_fill(const struct fw_apply *apply, enum fw_map map);
 const char *fw_apply_locked(const struct fw_apply *apply, uint32_t slot);
 /* The label of the subject that an endpoint row has now; "" when it has none or it is not known. */
 const char *fw_apply_subject(const struct fw_apply *apply, uint32_t slot);
-/* What did not fit or could not be kept, for status: "addresses: 70000 needed, 65536 fit"; "" when all is well. */
+/* What did not fit or could not be kept, for status: "addresses: 70000 needed, 65536 fit"; "" when
+ * all is well. */
 const char *fw_apply_problem(const struct fw_apply *apply);
 /* Something waits for fw_apply_finish(). */
 bool fw_apply_pending(const struct fw_apply *apply);
