@@ -31,6 +31,17 @@ static uint8_t opener(const struct fw_event *event)
 	return event->direction == FW_EGRESS ? FW_EGRESS : FW_INGRESS;
 }
 
+/* ICMP has no ports: the echo identifier stands in the local one, type << 8 | code in the remote
+ * one (parse.h). */
+void fw_flows_ports(struct fw_kept *kept, uint16_t local, uint16_t remote)
+{
+	bool icmp = kept->protocol == FW_PROTO_ICMP || kept->protocol == FW_PROTO_ICMPV6;
+	bool out = icmp || kept->direction == FW_EGRESS;
+
+	kept->source_port = out ? local : remote;
+	kept->destination_port = out ? remote : local;
+}
+
 /* Both ends of the event; takes the names. */
 static void place(struct fw_kept *kept, const struct fw_event *event, struct fw_atom *local,
 		  struct fw_atom *remote)
@@ -40,8 +51,7 @@ static void place(struct fw_kept *kept, const struct fw_event *event, struct fw_
 	memcpy(kept->source.b, out ? event->local : event->remote, sizeof(kept->source.b));
 	memcpy(kept->destination.b, out ? event->remote : event->local,
 	       sizeof(kept->destination.b));
-	kept->source_port = out ? event->local_port : event->remote_port;
-	kept->destination_port = out ? event->remote_port : event->local_port;
+	fw_flows_ports(kept, event->local_port, event->remote_port);
 	kept->atom[FW_KEPT_SOURCE] = out ? local : remote;
 	kept->atom[FW_KEPT_DESTINATION] = out ? remote : local;
 }
@@ -135,6 +145,7 @@ static void evicted(struct fw_flows *flows, const struct fw_event *event, struct
 		open->packets[d] += moved >> FW_COUNT_BYTES_BITS;
 		open->bytes[d] += moved & FW_COUNT_BYTES_MASK;
 	}
+	fw_flows_rename(flows, open, kept);
 	if (open->begun && open->moved_ns > open->start_ns)
 		kept->duration_ns = open->moved_ns - open->start_ns;
 	fw_flows_end(flows, open, kept);
@@ -177,9 +188,8 @@ void fw_flows_event(struct fw_flows *flows, const struct fw_event *event)
 		fw_who_decision(flows->who, event->before, &before);
 		kept.atom[FW_KEPT_BEFORE] = fw_intern_hold(before.rule);
 	}
-	if (event->type == FW_EVENT_DROP)
-		kept.repeats = event->suppressed;
-	else
+	kept.repeats = event->suppressed;
+	if (event->type != FW_EVENT_DROP)
 		remember(flows, event, &kept);
 	fw_flows_emit(flows, &kept);
 }

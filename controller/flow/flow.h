@@ -39,7 +39,8 @@ struct fw_record {
 	enum fw_record_type type;
 	uint8_t direction; /* at the pod that reports: enum fw_direction of the packet that opened
 			      it */
-	uint8_t protocol;
+	uint8_t protocol;  /* ICMP: source.port is the echo identifier, destination.port type << 8 |
+			      code */
 	uint8_t tcp_flags;
 	uint8_t reason; /* enum fw_reason */
 	uint8_t family;
@@ -115,5 +116,8 @@ size_t fw_flows_held(const struct fw_flows *flows);
  * Control, C1 and bidirectional characters are written as \u escapes.
  */
 int fw_record_json(const struct fw_record *record, const char *node, struct fw_buf *buf);
+
+/* Hubble's name for why the packet was dropped ("POLICY_DENIED"), the nearest to record->reason. */
+const char *fw_record_drop_name(const struct fw_record *record);
 
 #endif

@@ -86,13 +86,28 @@ static uint64_t last_packet(const struct fw_flows *flows, const struct fw_open *
 	return flows->jiffies_ns + (uint64_t)(ticks * (int64_t)(SECOND_NS / hz));
 }
 
+/* The names and the service as they were when the flow began, in the place of those of now. */
+void fw_flows_rename(struct fw_flows *flows, const struct fw_open *open, struct fw_kept *kept)
+{
+	struct fw_atom *atoms[] = {open->local_name, open->remote_name,
+				   fw_who_service(flows->who, open->service)};
+	uint8_t places[] = {FW_KEPT_SOURCE, FW_KEPT_DESTINATION, FW_KEPT_SERVICE};
+
+	if (!open->egress) {
+		places[0] = FW_KEPT_DESTINATION;
+		places[1] = FW_KEPT_SOURCE;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		fw_intern_drop(flows->interns, kept->atom[places[i]]);
+		kept->atom[places[i]] = i < 2 ? fw_intern_hold(atoms[i]) : atoms[i];
+	}
+}
+
 /* Both ends and the words, as the flow's entry remembers them. */
 static void describe(struct fw_flows *flows, const struct fw_open *open,
 		     const struct fw_sweep_flow *swept, struct fw_kept *kept)
 {
 	bool out = open->egress;
-	uint8_t to = out ? FW_KEPT_DESTINATION : FW_KEPT_SOURCE;
-	uint8_t from = out ? FW_KEPT_SOURCE : FW_KEPT_DESTINATION;
 
 	kept->time_ns = flows->now_ns;
 	kept->flow = swept->flow;
@@ -101,12 +116,9 @@ static void describe(struct fw_flows *flows, const struct fw_open *open,
 	memcpy(out ? kept->destination.b : kept->source.b, swept->copy.remote,
 	       sizeof(kept->source.b));
 	*(out ? &kept->source : &kept->destination) = open->local;
-	kept->source_port = out ? swept->copy.local_port : swept->copy.remote_port;
-	kept->destination_port = out ? swept->copy.remote_port : swept->copy.local_port;
+	fw_flows_ports(kept, swept->copy.local_port, swept->copy.remote_port);
 	kept->family = fw_ip_is4(&kept->source) || fw_ip_is4(&kept->destination) ? 4 : 6;
-	kept->atom[from] = fw_intern_hold(open->local_name);
-	kept->atom[to] = fw_intern_hold(open->remote_name);
-	kept->atom[FW_KEPT_SERVICE] = fw_who_service(flows->who, open->service);
+	fw_flows_rename(flows, open, kept);
 	fw_flows_decide(flows, kept, open->decision);
 }
 

@@ -53,6 +53,8 @@ struct fw_flows {
 void fw_flows_emit(struct fw_flows *flows, struct fw_kept *kept);
 /* Words and verdict of a decision into a record. */
 void fw_flows_decide(struct fw_flows *flows, struct fw_kept *kept, uint32_t decision);
+void fw_flows_ports(struct fw_kept *kept, uint16_t local, uint16_t remote);
+void fw_flows_rename(struct fw_flows *flows, const struct fw_open *open, struct fw_kept *kept);
 /* One event of the ring buffer. */
 void fw_flows_event(struct fw_flows *flows, const struct fw_event *event);
 /* One flow that the sweeper tells of. */

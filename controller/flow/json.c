@@ -75,6 +75,11 @@ static struct drop_name drop_name(const struct fw_record *record)
 	return record->type == FW_RECORD_DROP ? invalid : denied;
 }
 
+const char *fw_record_drop_name(const struct fw_record *record)
+{
+	return drop_name(record).name;
+}
+
 static void add(struct fw_buf *buf, const char *text)
 {
 	(void)fw_buf_append(buf, text, strlen(text));
