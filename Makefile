@@ -18,7 +18,7 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 else
 SANFLAGS :=
 endif
-INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen
+INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I libnl-3.0))
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MMD -MP $(INC) $(SANFLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
@@ -26,7 +26,7 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -Wer
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 
 # folder -> library, in link order (users first)
-LAYERS := controller/ctl controller/check controller/flow controller/apply controller/compile controller/api controller/model \
+LAYERS := controller/ctl controller/show controller/check controller/flow controller/apply controller/compile controller/api controller/model \
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
