@@ -39,7 +39,8 @@ PROGRAMS := $(if $(wildcard controller/main.c),$(BUILD)/podwalld) \
 TEST_DIRS := datapath/tests cni-plugin/tests controller/tests
 TESTS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tests/%,$(wildcard $(dir)/test_*.c)))
 TOOLS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tools/%,$(wildcard $(dir)/tool_*.c)))
-FUZZERS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/fuzz/%,$(wildcard $(dir)/fuzz_*.c)))
+FUZZERS := $(foreach dir,$(TEST_DIRS),$(foreach kind,fuzz fuzz-planted,\
+	$(patsubst $(dir)/%.c,$(BUILD)/$(kind)/%,$(wildcard $(dir)/fuzz_*.c))))
 TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
 
 .PHONY: all help test demo demo-down bench prove lint format install clean fuzz tests
@@ -137,6 +138,11 @@ $(BUILD)/cjson/libcjson.a:
 	cd $(@D)/cjson-*/ && $(CC) -O2 -fPIE -c cJSON.c -o ../cJSON.o
 	ar rcs $@ $(@D)/cJSON.o
 
+# libFuzzer targets are built from sources, instrumented; each a second time with its planted bug
+FUZZED := $(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c)
+FUZZ_CC = $(CLANG) $(filter-out -Werror -fPIE -W%,$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=undefined
+
 # tests: cmocka programs, each prints TAP; tools: helpers of the end-to-end tests
 define test_rules
 $(BUILD)/tests/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
@@ -147,9 +153,13 @@ $(BUILD)/tools/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lm $$(LIBS)
 
-$(BUILD)/fuzz/%: $(1)/%.c $$(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c controller/compile/*.c) $(3)
+$(BUILD)/fuzz/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
 	@mkdir -p $$(@D)
-	$$(CLANG) $$(filter-out -Werror -fPIE,$$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
+	$$(FUZZ_CC) -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
+
+$(BUILD)/fuzz-planted/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
+	@mkdir -p $$(@D)
+	$$(FUZZ_CC) -DFW_PLANTED_BUG -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
 endef
 PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))
