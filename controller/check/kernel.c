@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Test runs of the real programs on real tables. In: a world, one packet at one pod's interface.
+ * Out: what the kernel did with it. Endpoint rows are written here as the plugin writes them;
+ * everything else comes from apply. Must never touch the maps, pins or devices of a running node.
+ */
+#include "check/kernel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "apply/apply.h"
+#include "base/cleanup.h"
+#include "check/devices.h"
+#include "check/packet.h"
+#include "fw/reasons.h"
+#include "loader/loader.h"
+
+#define REGION_SLOTS	512u
+#define RUNS_PER_WIPE	128u
+#define FIRST_PORT	20000u
+#define EVENTS_BYTES	(1u << 20)
+#define VERDICT_ALLOWED (-1) /* TC_ACT_UNSPEC */
+
+struct row {
+	uint32_t ifindex, slot;
+	uint32_t runs; /* since its region was wiped */
+};
+
+struct fw_kernel {
+	struct fw_datapath *datapath;
+	struct fw_apply *apply;
+	struct ring_buffer *events;
+	char state_dir[64];
+	struct row *rows;
+	uint32_t row_count;
+	const struct fw_world *world;
+	const struct fw_pod **pods; /* of the world in force, by row */
+	uint32_t pod_count;
+	int program[2]; /* by fw_direction */
+	uint16_t port;
+	struct fw_event event; /* of the last run */
+	bool has_event;
+};
+
+static int take_event(void *context, void *data, size_t size)
+{
+	struct fw_kernel *kernel = context;
+
+	if (size < sizeof(kernel->event))
+		return 0;
+	memcpy(&kernel->event, data, sizeof(kernel->event));
+	kernel->has_event = true;
+	return 0;
+}
+
+static int claim_rows(struct fw_kernel *kernel, struct fw_err *err)
+{
+	for (uint32_t i = 0; i < kernel->row_count; i++) {
+		char name[32];
+		int r;
+
+		(void)snprintf(name, sizeof(name), "check-%u", i);
+		r = fw_endpoint_claim(kernel->datapath, fw_endpoint_owner(name, "eth0"),
+				      kernel->rows[i].ifindex, &kernel->rows[i].slot, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_datapath(struct fw_kernel *kernel, const char *pin_dir, struct fw_err *err)
+{
+	const struct fw_sizes sizes = {.regions = kernel->row_count,
+				       .region_slots = REGION_SLOTS,
+				       .events_bytes = EVENTS_BYTES};
+	char own[64];
+	int r;
+
+	(void)snprintf(own, sizeof(own), "/sys/fs/bpf/podwall-check-%d", (int)getpid());
+	r = fw_datapath_make(pin_dir ? pin_dir : own, &sizes, &kernel->datapath, err);
+	if (r == 0)
+		r = fw_datapath_load_programs(kernel->datapath, err);
+	if (r == 0)
+		r = claim_rows(kernel, err);
+	kernel->program[FW_EGRESS] =
+		r < 0 ? r : fw_datapath_program_fd(kernel->datapath, FW_PROGRAM_FROM_CLSACT, err);
+	kernel->program[FW_INGRESS] =
+		r < 0 ? r : fw_datapath_program_fd(kernel->datapath, FW_PROGRAM_TO_CLSACT, err);
+	/* from here on descriptors hold everything: nothing is left behind, however this ends */
+	if (kernel->datapath)
+		(void)fw_datapath_destroy(pin_dir ? pin_dir : own, NULL);
+	if (r < 0)
+		return r;
+	return kernel->program[0] < 0	? kernel->program[0]
+	       : kernel->program[1] < 0 ? kernel->program[1]
+					: 0;
+}
+
+static int open_all(struct fw_kernel *kernel, const char *pin_dir, struct fw_err *err)
+{
+	uint32_t ifindexes[FW_KERNEL_PODS_MAX];
+	int r = fw_devices_make(kernel->row_count, ifindexes, err);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < kernel->row_count; i++)
+		kernel->rows[i].ifindex = ifindexes[i];
+	r = open_datapath(kernel, pin_dir, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(kernel->state_dir, sizeof(kernel->state_dir), "/tmp/podwall-check-XXXXXX");
+	if (!mkdtemp(kernel->state_dir)) {
+		kernel->state_dir[0] = '\0';
+		return fw_err_errno(err, -errno, "a folder in /tmp");
+	}
+	r = fw_apply_new(kernel->datapath, kernel->state_dir, &kernel->apply, err);
+	if (r < 0)
+		return r;
+	kernel->events = ring_buffer__new(fw_datapath_map_fd(kernel->datapath, FW_MAP_EVENTS),
+					  take_event, kernel, NULL);
+	return kernel->events ? 0 : fw_err_errno(err, -errno, "ring buffer of events");
+}
+
+int fw_kernel_open(uint32_t pods, const char *pin_dir, struct fw_kernel **ret_kernel,
+		   struct fw_err *err)
+{
+	struct fw_kernel *kernel;
+	int r;
+
+	if (!pods || pods > FW_KERNEL_PODS_MAX)
+		return fw_err_set(err, -E2BIG, "%u pods: 1 to %u can be judged at once", pods,
+				  FW_KERNEL_PODS_MAX);
+	kernel = calloc(1, sizeof(*kernel));
+	if (!kernel)
+		return -ENOMEM;
+	kernel->row_count = pods;
+	kernel->rows = calloc(pods, sizeof(*kernel->rows));
+	kernel->pods = calloc(pods, sizeof(*kernel->pods));
+	r = kernel->rows && kernel->pods ? open_all(kernel, pin_dir, err) : -ENOMEM;
+	if (r < 0) {
+		fw_kernel_close(&kernel);
+		return r;
+	}
+	*ret_kernel = kernel;
+	return 0;
+}
+
+static void remove_state(const char *folder)
+{
+	static const char *const names[] = {"decisions.log", "services.log", "ids.log",
+					    "classes.log", "subjects.log"};
+	char path[160];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(folder);
+}
+
+void fw_kernel_close(struct fw_kernel **kernel)
+{
+	struct fw_kernel *gone = *kernel;
+
+	if (!gone)
+		return;
+	ring_buffer__free(gone->events);
+	fw_apply_free(&gone->apply);
+	fw_datapath_close(&gone->datapath);
+	if (gone->state_dir[0])
+		remove_state(gone->state_dir);
+	free(gone->rows);
+	free(gone->pods);
+	free(gone);
+	*kernel = NULL;
+}
+
+/* The flows of earlier questions go; each slot keeps its generation. No program runs meanwhile. */
+static void wipe(struct fw_kernel *kernel, struct row *row)
+{
+	const struct fw_endpoint *endpoint = fw_datapath_endpoint(kernel->datapath, row->slot);
+
+	row->runs = 0;
+	for (uint32_t i = 0; i <= endpoint->flow_mask; i++) {
+		struct fw_bucket *bucket =
+			fw_datapath_bucket(kernel->datapath, endpoint->flow_base + i);
+
+		for (uint32_t k = 0; bucket && k < FW_BUCKET_SLOTS; k++)
+			bucket->slot[k].ctl =
+				(bucket->slot[k].ctl & FW_CTL_GENERATION) | FW_CTL_FREE;
+	}
+}
+
+static void mac_of(uint32_t row, uint8_t mac[6])
+{
+	const uint8_t bytes[6] = {0x02, 0x50, 0x57, 0, (uint8_t)(row >> 8), (uint8_t)row};
+
+	memcpy(mac, bytes, 6);
+}
+
+/* Addresses as the plugin writes them: the first of each family in the first line, the others
+ * behind. */
+static void fill_row(struct fw_endpoint *endpoint, const struct fw_pod *pod)
+{
+	endpoint->ip4_be = 0;
+	memset(endpoint->ip6, 0, sizeof(endpoint->ip6));
+	endpoint->ip4_more = endpoint->ip6_more = 0;
+	for (size_t i = 0; i < pod->ip_count; i++) {
+		const struct fw_ip *ip = &pod->ips[i];
+
+		if (fw_ip_is4(ip)) {
+			if (!endpoint->ip4_be)
+				endpoint->ip4_be = fw_ip_to4(ip);
+			else if (endpoint->ip4_more < 4)
+				endpoint->ip4_extra_be[endpoint->ip4_more++] = fw_ip_to4(ip);
+		} else {
+			static const uint8_t none[16];
+
+			if (memcmp(endpoint->ip6, none, 16) == 0)
+				memcpy(endpoint->ip6, ip->b, 16);
+			else if (endpoint->ip6_more < 2)
+				memcpy(endpoint->ip6_extra[endpoint->ip6_more++], ip->b, 16);
+		}
+	}
+}
+
+int fw_kernel_program(struct fw_kernel *kernel, const struct fw_world *world, struct fw_err *err)
+{
+	const struct fw_tables *tables = world->tables;
+	struct fw_apply_endpoint endpoints[FW_KERNEL_PODS_MAX];
+	struct fw_apply_stats stats;
+	int r;
+
+	if (tables->pods_count > kernel->row_count)
+		return fw_err_set(err, -E2BIG, "%zu pods, %u were asked for", tables->pods_count,
+				  kernel->row_count);
+	kernel->pod_count = 0;
+	for (uint32_t i = 0; i < tables->pods_count; i++) {
+		struct fw_endpoint *endpoint =
+			fw_datapath_endpoint(kernel->datapath, kernel->rows[i].slot);
+		const struct fw_pod *pod = (const struct fw_pod *)fw_model_get(
+			world->model, FW_KIND_POD, tables->pods[i].namespace, tables->pods[i].name);
+
+		if (!pod)
+			return fw_err_set(err, -ENOENT, "pod %s/%s is in the tables only",
+					  tables->pods[i].namespace, tables->pods[i].name);
+		kernel->pods[i] = pod;
+		mac_of(i, endpoint->mac);
+		fill_row(endpoint, pod);
+		if (endpoint->state == FW_EP_CLAIMED)
+			fw_endpoint_publish(endpoint, FW_EP_ISOLATED);
+		wipe(kernel, &kernel->rows[i]);
+		endpoints[i] = (struct fw_apply_endpoint){.slot = kernel->rows[i].slot,
+							  .owner = endpoint->owner,
+							  .namespace = tables->pods[i].namespace,
+							  .name = tables->pods[i].name};
+	}
+	kernel->pod_count = (uint32_t)tables->pods_count;
+	kernel->world = world;
+	r = fw_apply_tables(kernel->apply, tables, endpoints, tables->pods_count, &stats, err);
+	if (r == 0)
+		r = fw_apply_finish(kernel->apply, err);
+	if (r == 0 && stats.locked)
+		return fw_err_set(err, -ENOSPC, "%u pods do not fit into the tables", stats.locked);
+	return r;
+}
+
+static struct row *row_of(struct fw_kernel *kernel, const struct fw_pod *pod, uint32_t *ret_index)
+{
+	for (uint32_t i = 0; i < kernel->pod_count; i++)
+		if (kernel->pods[i] == pod) {
+			*ret_index = i;
+			return &kernel->rows[i];
+		}
+	return NULL;
+}
+
+static const char *reason_name(uint8_t reason)
+{
+#define NAME(symbol, name, drops, text) name,
+	static const char *const names[] = {FW_REASONS(NAME)};
+#undef NAME
+
+	return reason < FW_REASON_COUNT ? names[reason] : "?";
+}
+
+static int run(struct fw_kernel *kernel, const struct row *row, uint8_t direction,
+	       const uint8_t *bytes, size_t len, int *ret_verdict, struct fw_err *err)
+{
+	struct __sk_buff context = {.ifindex = row->ifindex,
+				    .ingress_ifindex = direction == FW_INGRESS ? 1 : 0};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes, .data_size_in = (uint32_t)len,
+		    .ctx_in = &context, .ctx_size_in = sizeof(context));
+	int r;
+
+	kernel->has_event = false;
+	r = bpf_prog_test_run_opts(kernel->program[direction], &options);
+	if (r < 0)
+		return fw_err_errno(err, r, "test run");
+	*ret_verdict = (int)options.retval;
+	r = ring_buffer__consume(kernel->events);
+	return r < 0 ? fw_err_errno(err, r, "events") : 0;
+}
+
+static int read_answer(const struct fw_kernel *kernel, int verdict, struct fw_said *ret_said,
+		       struct fw_err *err)
+{
+	const struct fw_event *event = &kernel->event;
+	const uint32_t id = event->decision & FW_DECISION_ID;
+	const bool allowed = verdict == VERDICT_ALLOWED;
+
+	if (!kernel->has_event)
+		return fw_err_set(err, -EPROTO, "the program ended with %d and recorded nothing",
+				  verdict);
+	if (event->type != FW_EVENT_NEW && event->type != FW_EVENT_DENY)
+		return fw_err_set(err, -EPROTO, "the program ended with %d: %s", verdict,
+				  reason_name(event->reason));
+	if (allowed != (event->type == FW_EVENT_NEW) ||
+	    allowed != !!(event->decision & FW_DECISION_ALLOW))
+		return fw_err_set(err, -EPROTO,
+				  "the program ended with %d and recorded %s, decision %#x",
+				  verdict, reason_name(event->reason), event->decision);
+	ret_said->verdict = allowed				   ? FW_VERDICT_ALLOW
+			    : event->decision & FW_DECISION_REJECT ? FW_VERDICT_REJECT
+								   : FW_VERDICT_DENY;
+	ret_said->decision = id < FW_DECISION_FIRST ? FW_SAID_BUILTIN | id : id;
+	return 0;
+}
+
+int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct fw_said *ret_said,
+		    struct fw_err *err)
+{
+	const bool egress = end->direction == FW_EGRESS;
+	struct fw_packet packet = {.source = egress ? end->local : end->remote,
+				   .destination = egress ? end->remote : end->local,
+				   .protocol = end->protocol,
+				   .destination_port = end->port};
+	static const uint8_t gateway[6] = {0x02, 0x50, 0x57, 1, 0, 0};
+	uint8_t bytes[FW_PACKET_MAX];
+	int verdict = 0, r;
+	uint32_t index;
+	struct row *row = row_of(kernel, end->pod, &index);
+
+	if (!row)
+		return fw_err_set(err, -ENOENT, "pod %s/%s has no endpoint",
+				  end->pod->object.namespace, end->pod->object.name);
+	if (egress && fw_end_is_self(end)) { /* never leaves the pod */
+		*ret_said =
+			(struct fw_said){FW_VERDICT_ALLOW, FW_SAID_BUILTIN | FW_DECIDED_DEFAULT};
+		return 0;
+	}
+	if (row->runs++ >= RUNS_PER_WIPE)
+		wipe(kernel, row);
+	if (kernel->port++ < FIRST_PORT)
+		kernel->port = FIRST_PORT;
+	packet.source_port = kernel->port;
+	mac_of(index, egress ? packet.source_mac : packet.destination_mac);
+	memcpy(egress ? packet.destination_mac : packet.source_mac, gateway, 6);
+	r = run(kernel, row, end->direction, bytes, fw_packet_build(&packet, bytes), &verdict, err);
+	return r < 0 ? r : read_answer(kernel, verdict, ret_said, err);
+}
+
+void fw_kernel_name(const struct fw_kernel *kernel, const struct fw_said *said,
+		    struct fw_decision_name *ret_name)
+{
+	const struct fw_decision_name *name =
+		fw_apply_decision(kernel->apply, said->decision & ~FW_SAID_BUILTIN);
+
+	*ret_name = (struct fw_decision_name){.verdict = said->verdict, .pending = said->verdict};
+	if (name)
+		*ret_name = *name;
+	else
+		(void)snprintf(ret_name->rule, sizeof(ret_name->rule), "decision %u",
+			       said->decision);
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which questions are worth asking. In: tables. Out: every pod x direction x peer x protocol x port
+ * where an answer can change, asked of tables and programs. Chooses, never judges.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "check/compare.h"
+
+#define PEERS_MAX	512u
+#define PORTS_MAX	256u
+#define DIFFERENCES_MAX 20u
+
+struct questions {
+	struct fw_ip peers[PEERS_MAX];
+	size_t peer_count;
+	uint32_t keys[PORTS_MAX]; /* protocol << 16 | port; protocol 1: ICMP of the peer's family */
+	size_t key_count;
+};
+
+/* What the source check or the stack would refuse before any policy. */
+static bool can_be_peer(const struct fw_ip *ip)
+{
+	if (fw_ip_is4(ip))
+		return ip->b[12] != 0 && ip->b[12] != 127 && ip->b[12] < 224;
+	return ip->b[0] != 0 && ip->b[0] != 0xff && ip->b[0] != 0xfe;
+}
+
+static void add_peer(struct questions *questions, const struct fw_ip *ip)
+{
+	if (!can_be_peer(ip) || questions->peer_count == PEERS_MAX)
+		return;
+	for (size_t i = 0; i < questions->peer_count; i++)
+		if (fw_ip_equal(&questions->peers[i], ip))
+			return;
+	questions->peers[questions->peer_count++] = *ip;
+}
+
+static void add_key(struct questions *questions, uint32_t protocol, uint32_t port)
+{
+	const uint32_t key = protocol << 16 | (port & 0xffff);
+
+	if (questions->key_count == PORTS_MAX)
+		return;
+	for (size_t i = 0; i < questions->key_count; i++)
+		if (questions->keys[i] == key)
+			return;
+	questions->keys[questions->key_count++] = key;
+}
+
+/* The first and the last address of a prefix, and their neighbours outside. */
+static void add_prefix(struct questions *questions, const struct fw_prefix *prefix)
+{
+	struct fw_ip first = prefix->ip, last = prefix->ip, before, behind;
+
+	for (unsigned int bit = prefix->bits; bit < 128; bit++)
+		last.b[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	before = first;
+	behind = last;
+	for (int i = 15; i >= 0 && before.b[i]-- == 0; i--)
+		continue;
+	for (int i = 15; i >= 0 && ++behind.b[i] == 0; i--)
+		continue;
+	add_peer(questions, &first);
+	add_peer(questions, &last);
+	if (fw_ip_is4(&before) == fw_ip_is4(&first))
+		add_peer(questions, &before);
+	if (fw_ip_is4(&behind) == fw_ip_is4(&first))
+		add_peer(questions, &behind);
+}
+
+static void collect(const struct fw_world *world, struct questions *questions)
+{
+	static const uint32_t ported[] = {FW_PROTO_TCP, FW_PROTO_UDP, FW_PROTO_SCTP};
+	const struct fw_tables *tables = world->tables;
+
+	for (size_t i = 0; i < tables->addresses_count; i++)
+		add_peer(questions, &tables->addresses[i].ip);
+	for (size_t i = 0; i < tables->prefixes_count; i++)
+		add_prefix(questions, &tables->prefixes[i].prefix);
+	for (size_t i = 0; i < sizeof(ported) / sizeof(*ported); i++)
+		add_key(questions, ported[i], 80);
+	add_key(questions, FW_PROTO_ICMP, 0);
+	add_key(questions, 47, 0); /* a protocol without ports */
+	for (size_t i = 0; i < tables->services_count; i++)
+		for (uint32_t next = 0; next < 2; next++)
+			add_key(questions, tables->services[i].protocol,
+				tables->services[i].port + next);
+	for (size_t i = 0; i < tables->ranges_count; i++) {
+		const struct fw_range_row *row = &tables->ranges[i];
+		const uint32_t keys[] = {row->lo, row->hi, row->lo - 1, row->hi + 1};
+
+		for (size_t k = 0; k < 4; k++)
+			for (size_t p = 0; p < sizeof(ported) / sizeof(*ported); p++)
+				if (keys[k] >> 16 == ported[p])
+					add_key(questions, ported[p], keys[k]);
+	}
+}
+
+static bool complete(struct fw_end *end, const struct fw_ip *local, const struct fw_ip *remote,
+		     uint32_t key)
+{
+	bool is4 = fw_ip_is4(local);
+
+	if (is4 != fw_ip_is4(remote))
+		return false;
+	end->local = *local;
+	end->remote = *remote;
+	end->protocol = (uint8_t)(key >> 16);
+	end->port = (uint16_t)key;
+	if (end->protocol == FW_PROTO_ICMP) {
+		end->protocol = is4 ? FW_PROTO_ICMP : FW_PROTO_ICMPV6;
+		end->port = (uint16_t)((is4 ? 8u : 128u) << 8); /* echo request */
+	}
+	return true;
+}
+
+static int ask(struct fw_compare *compare, const struct fw_end *end, struct fw_compare_sweep *sweep,
+	       struct fw_buf *differences)
+{
+	char text[FW_COMPARE_TEXT];
+
+	sweep->asked++;
+	if (fw_compare_end(compare, end, text) == 1)
+		return 0;
+	if (sweep->differed++ >= DIFFERENCES_MAX)
+		return 0;
+	return fw_buf_printf(differences, "%s\n", text);
+}
+
+static int ask_pod(struct fw_compare *compare, const struct fw_pod *pod,
+		   const struct questions *questions, uint64_t keep, uint64_t *state,
+		   struct fw_compare_sweep *sweep, struct fw_buf *differences)
+{
+	const struct fw_world *world = fw_compare_world(compare);
+	int r = 0;
+
+	for (uint8_t direction = 0; direction < 2; direction++) {
+		struct fw_end end;
+
+		if (!fw_world_end(world, pod, direction, &end))
+			return 0;
+		for (size_t i = 0; i < pod->ip_count && r >= 0; i++)
+			for (size_t p = 0; p < questions->peer_count && r >= 0; p++)
+				for (size_t k = 0; k < questions->key_count && r >= 0; k++) {
+					*state ^= *state << 13; /* xorshift64 */
+					*state ^= *state >> 7;
+					*state ^= *state << 17;
+					if ((*state >> 32) >= keep)
+						continue;
+					if (complete(&end, &pod->ips[i], &questions->peers[p],
+						     questions->keys[k]))
+						r = ask(compare, &end, sweep, differences);
+				}
+	}
+	return r;
+}
+
+int fw_compare_run(struct fw_compare *compare, uint64_t limit, uint64_t seed,
+		   struct fw_compare_sweep *ret_sweep, struct fw_buf *differences)
+{
+	const struct fw_world *world = fw_compare_world(compare);
+	_cleanup_free_ struct questions *questions = calloc(1, sizeof(*questions));
+	struct fw_compare_sweep sweep = {0};
+	uint64_t whole, keep = 1ull << 32, state = seed | 1;
+	int r = 0;
+
+	if (!questions)
+		return -ENOMEM;
+	collect(world, questions);
+	whole = (uint64_t)questions->peer_count * questions->key_count * world->tables->pods_count *
+		2;
+	if (whole > limit)
+		keep = (limit << 32) / whole;
+	for (size_t i = 0; i < world->tables->pods_count && r >= 0; i++) {
+		const struct fw_pod_row *row = &world->tables->pods[i];
+
+		r = ask_pod(compare,
+			    (const struct fw_pod *)fw_model_get(world->model, FW_KIND_POD,
+								row->namespace, row->name),
+			    questions, keep, &state, &sweep, differences);
+	}
+	if (r < 0)
+		return r;
+	*ret_sweep = sweep;
+	return 0;
+}
