@@ -71,7 +71,8 @@ struct fw_object {
 	int64_t generation;
 	struct fw_labels labels;
 	char *origin;	 /* where it came from, for messages: "shop.yaml: document 3" */
-	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told, never equal */
+	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told,
+			    never equal */
 };
 
 struct fw_namespace {
@@ -199,9 +200,9 @@ struct fw_node_object {
 };
 
 /*
- * A sandbox that runs on this node, as the plugin told us (never from the API). Joined to its pod
- * by UID, else by the static pod's config hash, else, where the runtime gives no UID (podman), by
- * namespace and name.
+ * A sandbox that runs on this node, as the plugin told us (never from the API). Joined to the pod
+ * of its namespace and name when the UID is equal, or is the static pod's config hash, or when one
+ * side gives none (podman; a folder without UIDs).
  */
 struct fw_sandbox {
 	char *container_id;
@@ -244,15 +245,17 @@ size_t fw_model_list_sandboxes(const struct fw_model *model,
 
 /*
  * The pod that owns an address now: by status.podIPs, else by a sandbox of this node whose pod has
- * no status addresses. Finished and host-network pods own none. NULL for none.
+ * no status addresses. Finished and host-network pods own none. Where several pods claim it: the
+ * one whose sandbox on this node got it last; where none has such a sandbox, nobody, because doubt
+ * means deny. NULL for none.
  */
 const struct fw_pod *fw_model_pod_by_ip(const struct fw_model *model, const struct fw_ip *ip);
 /* The pod of a sandbox, NULL while the source has not told of it. */
 const struct fw_pod *fw_model_pod_of_sandbox(const struct fw_model *model,
 					     const struct fw_sandbox *sandbox);
 /*
- * The addresses by which a pod is a peer (borrowed); 0 for finished and host-network pods. They are claims: ask
- * fw_model_pod_by_ip() who owns one.
+ * The addresses by which a pod is a peer (borrowed); 0 for finished and host-network pods. They are
+ * claims: ask fw_model_pod_by_ip() who owns one.
  */
 size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod,
 			const struct fw_ip **ret_ips);
@@ -269,8 +272,10 @@ uint64_t fw_model_revision(const struct fw_model *model);
 
 bool fw_selector_matches(const struct fw_selector *selector, const struct fw_labels *labels);
 const char *fw_labels_get(const struct fw_labels *labels,
-			  const char *key);	/* NULL when absent; exact bytes */
-const char *fw_kind_name(enum fw_kind kind);	/* "NetworkPolicy" */
+			  const char *key);  /* NULL when absent; exact bytes */
+const char *fw_kind_name(enum fw_kind kind); /* "NetworkPolicy" */
+/* Zeroed, of the kind's size; NULL: no memory. */
+struct fw_object *fw_object_new(enum fw_kind kind);
 void fw_object_free(struct fw_object **object); /* of any kind */
 void fw_sandbox_free(struct fw_sandbox **sandbox);
 

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * EndpointSlice, discovery.k8s.io/v1. In: a document with its head filled. Out: endpoints with
+ * their conditions (edge cases 24, 25: an absent `ready` is true, an absent `serving` is as ready)
+ * and ports. FQDN slices carry nothing.
+ */
+#include "api/kinds.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int decode_port(struct fw_decoder *d, const struct fw_field *field,
+		       struct fw_slice_port *port)
+{
+	int64_t number = 0;
+	struct fw_field value;
+	int r = fw_field_object(d, field);
+
+	if (!r && fw_field_get(field, "port", &value))
+		r = fw_field_integer(d, &value, 1, 65535, &number);
+	if (!r)
+		r = fw_member_protocol(d, field, &port->protocol);
+	if (!r)
+		r = fw_member_copy(d, field, "name", &port->name);
+	if (r)
+		return r;
+	port->port = (uint16_t)number;
+	if (!port->name)
+		port->name = strdup("");
+	return port->name ? 0 : -ENOMEM;
+}
+
+static int decode_ports(struct fw_decoder *d, const struct fw_field *document,
+			struct fw_endpoint_slice *slice)
+{
+	struct fw_field list;
+	size_t count;
+	int r = fw_member_list(d, document, "ports", &list, &count);
+
+	if (r || !count)
+		return r;
+	slice->ports = calloc(count, sizeof(*slice->ports));
+	if (!slice->ports)
+		return -ENOMEM;
+	for (const cJSON *item = list.json->child; item; item = item->next) {
+		struct fw_field field = fw_field_element(&list, item, slice->port_count);
+
+		r = decode_port(d, &field, &slice->ports[slice->port_count++]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int decode_addresses(struct fw_decoder *d, const struct fw_field *field, bool want4,
+			    struct fw_slice_endpoint *endpoint)
+{
+	struct fw_field list;
+	size_t count, i = 0;
+	int r = fw_member_list(d, field, "addresses", &list, &count);
+
+	if (r)
+		return r;
+	if (!count)
+		return fw_field_missing(d, field, "addresses");
+	for (const cJSON *item = list.json->child; item; item = item->next) {
+		struct fw_field address = fw_field_element(&list, item, i++);
+		size_t before = endpoint->ip_count;
+
+		r = fw_field_add_ip(d, &address, &endpoint->ips, &endpoint->ip_count);
+		if (r)
+			return r;
+		if (endpoint->ip_count > before && fw_ip_is4(&endpoint->ips[before]) != want4)
+			return fw_field_fail(d, &address, "is not of addressType %s",
+					     want4 ? "IPv4" : "IPv6");
+	}
+	return 0;
+}
+
+static int decode_conditions(struct fw_decoder *d, const struct fw_field *field,
+			     struct fw_slice_endpoint *endpoint)
+{
+	struct fw_field conditions;
+	int r = fw_member_object(d, field, "conditions", &conditions);
+
+	endpoint->ready = true;
+	endpoint->serving = true;
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = fw_member_bool(d, &conditions, "ready", &endpoint->ready);
+	endpoint->serving = endpoint->ready;
+	if (!r)
+		r = fw_member_bool(d, &conditions, "serving", &endpoint->serving);
+	if (!r)
+		r = fw_member_bool(d, &conditions, "terminating", &endpoint->terminating);
+	return r;
+}
+
+static int decode_target(struct fw_decoder *d, const struct fw_field *field,
+			 const char *own_namespace, struct fw_slice_endpoint *endpoint)
+{
+	const char *kind = "", *namespace = "", *name = "";
+	struct fw_field target;
+	int r = fw_member_object(d, field, "targetRef", &target);
+
+	if (!r)
+		r = fw_member_string(d, &target, "kind", &kind);
+	if (!r)
+		r = fw_member_string(d, &target, "name", &name);
+	if (!r)
+		r = fw_member_string(d, &target, "namespace", &namespace);
+	if (r && r != -ENOENT)
+		return r;
+	if (r || strcmp(kind, "Pod") != 0)
+	namespace = name = "";
+	else if (!*namespace) namespace = own_namespace;
+	endpoint->target_namespace = strdup(namespace);
+	endpoint->target_name = strdup(name);
+	return endpoint->target_namespace && endpoint->target_name ? 0 : -ENOMEM;
+}
+
+static int decode_endpoint(struct fw_decoder *d, const struct fw_field *field, bool want4,
+			   const char *own_namespace, struct fw_slice_endpoint *endpoint)
+{
+	int r = fw_field_object(d, field);
+
+	if (!r)
+		r = decode_addresses(d, field, want4, endpoint);
+	if (!r)
+		r = decode_conditions(d, field, endpoint);
+	if (!r)
+		r = decode_target(d, field, own_namespace, endpoint);
+	if (!r)
+		r = fw_member_copy(d, field, "nodeName", &endpoint->node);
+	if (r)
+		return r;
+	if (!endpoint->node)
+		endpoint->node = strdup("");
+	return endpoint->node ? 0 : -ENOMEM;
+}
+
+static int decode_endpoints(struct fw_decoder *d, const struct fw_field *document, bool want4,
+			    struct fw_endpoint_slice *slice)
+{
+	struct fw_field list;
+	size_t count;
+	int r = fw_member_list(d, document, "endpoints", &list, &count);
+
+	if (r || !count)
+		return r;
+	slice->endpoints = calloc(count, sizeof(*slice->endpoints));
+	if (!slice->endpoints)
+		return -ENOMEM;
+	for (const cJSON *item = list.json->child; item; item = item->next) {
+		struct fw_field field = fw_field_element(&list, item, slice->endpoint_count);
+
+		r = decode_endpoint(d, &field, want4, slice->object.namespace,
+				    &slice->endpoints[slice->endpoint_count++]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int fw_decode_slice(struct fw_decoder *d, const struct fw_field *document,
+		    struct fw_endpoint_slice *slice)
+{
+	const char *service = fw_labels_get(&slice->object.labels, "kubernetes.io/service-name");
+	struct fw_field type;
+	const char *text = "";
+	int r;
+
+	slice->service = strdup(service ? service : "");
+	if (!slice->service)
+		return -ENOMEM;
+	if (!fw_field_get(document, "addressType", &type))
+		return fw_field_missing(d, document, "addressType");
+	r = fw_field_string(d, &type, &text);
+	if (r)
+		return r;
+	slice->fqdn = !strcmp(text, "FQDN");
+	if (slice->fqdn)
+		return 0;
+	if (strcmp(text, "IPv4") != 0 && strcmp(text, "IPv6") != 0)
+		return fw_field_fail(d, &type, "\"%.64s\" is none of IPv4, IPv6, FQDN", text);
+	r = decode_ports(d, document, slice);
+	return r ? r : decode_endpoints(d, document, !strcmp(text, "IPv4"), slice);
+}
