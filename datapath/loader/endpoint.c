@@ -134,9 +134,9 @@ static int wipe_region(const struct fw_datapath *datapath, uint32_t region, stru
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < buckets * FW_BUCKET_SLOTS; i++) {
-		uint64_t *ctl =
-			(uint64_t *)&bucket[i / FW_BUCKET_SLOTS].slot[i % FW_BUCKET_SLOTS].ctl;
-		uint64_t before = __atomic_load_n(ctl, __ATOMIC_RELAXED);
+		fw_word *ctl =
+			(fw_word *)&bucket[i / FW_BUCKET_SLOTS].slot[i % FW_BUCKET_SLOTS].ctl;
+		fw_word before = __atomic_load_n(ctl, __ATOMIC_RELAXED);
 
 		while ((before & FW_CTL_STATE) == FW_CTL_VALID ||
 		       (before & FW_CTL_STATE) == FW_CTL_DEAD)

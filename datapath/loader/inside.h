@@ -17,6 +17,8 @@
 	10000 /* longest wait for another process that changes the same datapath                   \
 	       */
 
+typedef uint64_t __attribute__((may_alias)) fw_word; /* any eight bytes of a mapped table */
+
 struct fw_mapping {
 	void *data; /* NULL while not mapped */
 	size_t len; /* bytes, whole pages */
