@@ -73,11 +73,14 @@ class Network:
     conflist: a dict with cniVersion, name and plugins. path: directories searched for the binaries, in order.
     cache_dir: where results are kept for DEL and CHECK (None: nowhere, then DEL has no prevResult).
     netns: path of the network namespace that plays the node (None: the caller's own).
+    lenient: a plugin that does not know the conflist's version (Debian 12's know 1.0.0 at most) is spoken to in the
+    newest that it knows, and left out of CHECK, STATUS and GC where that one has none. libcni would refuse.
     """
 
-    def __init__(self, conflist, path, cache_dir=None, netns=None, timeout=60):
+    def __init__(self, conflist, path, cache_dir=None, netns=None, timeout=60, lenient=False):
         self.conflist, self.path, self.cache_dir, self.netns, self.timeout = conflist, list(path), cache_dir, netns, timeout
-        self.version = version(conflist["cniVersion"])
+        self.version, self.lenient = version(conflist["cniVersion"]), lenient
+        self.known = {}
 
     def find(self, plugin):
         for folder in self.path:
@@ -98,7 +101,30 @@ class Network:
         config.update(more or {})
         return config
 
+    def spoken(self, plugin):
+        """The version in which the plugin is spoken to."""
+        wanted = self.conflist["cniVersion"]
+        if not self.lenient:
+            return wanted
+        if plugin["type"] not in self.known:
+            binary = self.find(plugin["type"])
+            answer = judge(binary, "VERSION", call(binary, "VERSION", {"cniVersion": wanted}, timeout=self.timeout))
+            self.known[plugin["type"]] = answer["supportedVersions"]
+        known = self.known[plugin["type"]]
+        return wanted if wanted in known else max(known, key=version)
+
     def run(self, command, plugin, config, container_id="", netns="", ifname="", args=None, env=None):
+        spoken = self.spoken(plugin)
+        if version(spoken) < {"CHECK": (0, 4, 0), "STATUS": (1, 1, 0), "GC": (1, 1, 0)}.get(command, (0,)):
+            return None
+        if spoken != config["cniVersion"]:
+            config = dict(config, cniVersion=spoken)
+            if config.get("prevResult"):
+                config["prevResult"] = dict(config["prevResult"], cniVersion=spoken)
+        answer = self.call(command, plugin, config, container_id, netns, ifname, args, env)
+        return dict(answer, cniVersion=self.conflist["cniVersion"]) if command == "ADD" else answer
+
+    def call(self, command, plugin, config, container_id="", netns="", ifname="", args=None, env=None):
         binary = self.find(plugin["type"])
         done = call(binary, command, config, container_id, netns, ifname, args, self.path, self.netns, self.timeout, env)
         return judge(binary, command, done)
