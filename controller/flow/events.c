@@ -109,20 +109,18 @@ static void remember(struct fw_flows *flows, const struct fw_event *event,
 
 	if (!open)
 		return;
-	open->decision = event->decision;
+	if (event->type == FW_EVENT_DENY && (open->decision & FW_DECISION_ALLOW))
+		return; /* a SYN that was refused beside a live flow: the flow goes on */
+	if (event->type == FW_EVENT_DENY)
+		open->reported += packets_of(event->count);
+	if (event->type == FW_EVENT_CHANGE) {
+		open->was_allowed = 1;
+		open->settle =
+			open->decision != event->decision && kept->verdict != FW_VERDICT_ALLOW;
+	}
 	if (kept->verdict == FW_VERDICT_ALLOW)
 		open->was_allowed = 1;
-	switch (event->type) {
-	case FW_EVENT_DENY:
-		open->reported += packets_of(event->count);
-		break;
-	case FW_EVENT_CHANGE:
-		open->was_allowed = 1;
-		open->settle = kept->verdict != FW_VERDICT_ALLOW;
-		break;
-	default:
-		break;
-	}
+	open->decision = event->decision;
 }
 
 static void evicted(struct fw_flows *flows, const struct fw_event *event, struct fw_kept *kept)

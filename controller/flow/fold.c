@@ -13,6 +13,11 @@
 
 #define SECOND_NS 1000000000ULL
 
+static uint32_t decision_of(const struct fw_flow *flow)
+{
+	return (uint32_t)flow->ev & ~(FW_DECISION_ASKED_IN | FW_DECISION_ASKED_OUT);
+}
+
 /* The address that index `kind & FW_FLOW_ADDRESS` of an endpoint names (abi.h); zero when the row
  * is gone. */
 static struct fw_ip local_address(const struct fw_endpoint *row, const struct fw_flow *flow)
@@ -44,7 +49,7 @@ static struct fw_ip local_address(const struct fw_endpoint *row, const struct fw
 static struct fw_open *adopt(struct fw_flows *flows, const struct fw_sweep_flow *swept)
 {
 	struct fw_open *open = fw_opens_add(flows->opens, swept->flow);
-	uint32_t decision = (uint32_t)swept->copy.ev;
+	uint32_t decision = decision_of(&swept->copy);
 	struct fw_ip remote;
 
 	if (!open)

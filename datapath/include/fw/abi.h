@@ -163,6 +163,8 @@ struct fw_flow {
 #define FW_FLOW_STATE_SYN     0x0080 /* began with a SYN (else picked up in the middle) */
 #define FW_FLOW_STATE_SERVICE 0x0100 /* went to a service address: remote is the service's */
 #define FW_FLOW_STATE_SELF    0x0200 /* the pod's own packets, coming back to it */
+#define FW_FLOW_STATE_CUT                                                                          \
+	0x0400 /* was allowed, then denied: only a SYN opens it anew while it lives */
 #define FW_FLOW_STATE_PARENT_SHIFT                                                                 \
 	12 /* fragments: index of the parent slot in its region, 20 bits */
 
@@ -352,8 +354,10 @@ struct fw_counter {
 	__u64 bytes;
 };
 
-/* fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no
- * room for. */
+/*
+ * fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no room
+ * for. Row 0, first CPU: how many of them user space has told of.
+ */
 #define FW_LOST_ROWS 8
 
 #define FW_ASSERT_SIZE(type, size)                                                                 \
