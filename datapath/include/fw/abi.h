@@ -355,8 +355,8 @@ struct fw_counter {
 };
 
 /*
- * fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no room
- * for. Row 0, first CPU: how many of them user space has told of.
+ * fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no
+ * room for. Row 0, first CPU: how many of them user space has told of.
  */
 #define FW_LOST_ROWS 8
 
