@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Every map of abi.h as the programs see it, and the constants that the loader sets before it loads them.
- * max_entries are the defaults of struct fw_sizes; the loader changes them for maps that it makes.
+ * Every map of abi.h as the programs see it, and the constants that the loader sets before it loads
+ * them. max_entries are the defaults of struct fw_sizes; the loader changes them for maps that it
+ * makes.
  */
 #ifndef FW_BPF_MAPS_H
 #define FW_BPF_MAPS_H
@@ -13,7 +14,8 @@
 #include "fw/abi.h"
 #include "fw/reasons.h"
 
-/* Set by the loader from fw_node: every version of the programs that runs on these maps has the same. */
+/* Set by the loader from fw_node: every version of the programs that runs on these maps has the
+ * same. */
 const volatile __u64 fw_hash_secret[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 const volatile __u64 fw_mark_secret = 0;
 const volatile __u32 fw_hz = 250;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Packets to a service's address. In: a question whose peer is a service. Out: what policy says of
+ * the backends that kube-proxy would choose from, when it says the same of all of them. A service
+ * address is never judged by an ipBlock.
+ */
+#ifndef FW_BPF_SERVICE_H
+#define FW_BPF_SERVICE_H
+
+#include "policy.h"
+
+static __always_inline int fw_service_has_ports(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == FW_PROTOCOL_SCTP;
+}
+
+/* Echo and the like: no backend is meant, so only a pod whose egress is isolated is refused. */
+static __always_inline __u32 fw_service_without_port(const struct fw_policy_ask *ask)
+{
+	__u32 row = ask->subject;
+	struct fw_subject *subject = bpf_map_lookup_elem(&fw_subjects, &row);
+
+	if (subject && (subject->otherwise[FW_EGRESS] & FW_DECISION_ALLOW))
+		return subject->otherwise[FW_EGRESS];
+	return FW_DECIDED_SERVICE_PORT;
+}
+
+FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask)
+{
+	struct fw_service_key key = {};
+	struct fw_service *service;
+	__u32 first = 0, differs = 0;
+
+	if (!p || !ask)
+		return FW_DECIDED_LOCKED;
+	if (!fw_service_has_ports(p->protocol))
+		return fw_service_without_port(ask);
+	key.port = FW_KEY_REMOTE(&p->key);
+	key.protocol = p->protocol;
+	__builtin_memcpy(key.addr, &p->key.remote, 16);
+	service = bpf_map_lookup_elem(&fw_services, &key);
+	if (!service)
+		return FW_DECIDED_SERVICE_PORT;
+	p->service = service->id;
+	if (service->state == FW_SERVICE_WIDE)
+		return FW_DECIDED_SERVICE_WIDE;
+	if (service->state != FW_SERVICE_RESOLVED || !service->count)
+		return FW_DECIDED_SERVICE_EMPTY;
+	for (__u32 i = 0; i < FW_SERVICE_GROUPS; i++) {
+		if (i >= service->count)
+			break;
+		ask->peer_class = service->group[i].peer_class;
+		ask->range = FW_RANGE_KEY(p->protocol, service->group[i].port);
+		__u32 decision = fw_policy_decide(ask);
+		if (i == 0) {
+			first = decision;
+			p->peer_class = ask->peer_class;
+		}
+		differs |= (first ^ decision) & FW_DECISION_ALLOW;
+	}
+	return differs ? FW_DECIDED_SERVICE_DIFFERS : first;
+}
+
+#endif
