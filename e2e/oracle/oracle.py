@@ -339,7 +339,7 @@ def evaluate(world, policies, subject, direction, address, protocol, port):
     for policy in isolating:
         for index, rule in enumerate(policy.rules[direction]):
             if rule_matches(world, policy, rule, direction, subject, address, protocol, port):
-                return ALLOW, "netpol %s/%s %s[%d]" % (policy.namespace, policy.name, direction, index)
+                return ALLOW, "netpol %s/%s[%d]" % (policy.namespace, policy.name, index)
     return DENY, "isolated(%d) netpol %s/%s" % (len(isolating), isolating[0].namespace, isolating[0].name)
 
 
@@ -413,7 +413,7 @@ def judge_egress(world, subject, address, protocol, port):
             if (port_protocol, number) == (protocol, port):
                 backends = backends_of(world, service, port_name, protocol, address[0])
                 return judge_backends(world, subject, backends, protocol)
-    return Outcome(DENY, {"service-port"}, service=True)  # (30)
+    return Outcome(DENY, {"no such service port"}, service=True)  # (30)
 
 
 def judge_service_without_ports(world, subject, address, protocol, port):
@@ -422,13 +422,13 @@ def judge_service_without_ports(world, subject, address, protocol, port):
     enforced = without_replaced(enforced, enforced)
     if any(p.namespace == subject.namespace and EGRESS in p.types and matches(p.selector, subject.labels)
            for p in enforced):
-        return Outcome(DENY, {"service-port"}, service=True)
+        return Outcome(DENY, {"no such service port"}, service=True)
     return Outcome(ALLOW, {"no rule matched"}, service=True)
 
 
 def judge_backends(world, subject, backends, protocol):
     if not backends:
-        return Outcome(DENY, {"service-empty"}, service=True)
+        return Outcome(DENY, {"service has no backend"}, service=True)
     verdicts, rules, own = set(), set(), False
     for address, port in backends:
         one = judge_address(world, subject, EGRESS, address, protocol, port)
@@ -438,7 +438,7 @@ def judge_backends(world, subject, backends, protocol):
     if len(verdicts) == 1:
         outcome = Outcome(verdicts.pop(), rules, service=True)
     else:
-        outcome = Outcome(DENY, {"service-differs"}, service=True)
+        outcome = Outcome(DENY, {"backends are judged differently"}, service=True)
     outcome.own_backend = own
     return outcome
 
@@ -463,8 +463,9 @@ def party_addresses(world, party):
                 return None, False, service.addresses
         raise KeyError("no service " + party[4:])
     if "/" in party:
-        pod, subject = subject_named(world, party)
-        return pod, subject, pod.addresses
+        name, _, address = party.partition("@")  # namespace/pod@address: one of its addresses
+        pod, subject = subject_named(world, name)
+        return pod, subject, [parse_address(address)] if address else pod.addresses
     address = parse_address(party)
     pod = owner_of(world, address)
     return pod, bool(pod) and (not world.node or pod.node == world.node), [address]
