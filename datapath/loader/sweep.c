@@ -16,9 +16,11 @@
 #include "loader/inside.h"
 #include "loader/sweep.h"
 
-#define ENDING_MAX  65536u	/* flows that one pass ends; more wait for the next pass */
-#define ENDING_ROOM 1024u	/* first allocation */
-#define NO_LIFE	    0xffffffffu /* a generation has zeros in its low bits */
+#define ENDING_MAX    65536u /* flows that one pass ends; more wait for the next pass */
+#define ENDING_ROOM   1024u  /* first allocation */
+#define IDLE_SHORTEST FW_IDLE_FRAGMENT4
+#define PREFETCH      16u	  /* slots ahead of the sweep */
+#define NO_LIFE	      0xffffffffu /* a generation has zeros in its low bits */
 
 /* What was told of a slot before: counters of the life that `life` names. */
 struct told {
@@ -43,6 +45,7 @@ struct fw_sweeper {
 	struct fw_datapath *datapath;
 	struct fw_bucket *buckets;
 	struct told *told;
+	uint32_t *print; /* of what was told, four bytes a slot: all that a quiet slot costs */
 	struct watched *watched; /* regions, as the pass before found them */
 	struct ending *ending;
 	size_t ending_count, ending_room;
@@ -132,10 +135,11 @@ int fw_sweeper_new(struct fw_datapath *datapath, struct fw_sweeper **ret_sweeper
 	(void)pthread_mutex_init(&sweeper->lock, NULL);
 	(void)pthread_cond_init(&sweeper->changed, NULL);
 	sweeper->told = calloc(slots, sizeof(*sweeper->told));
+	sweeper->print = calloc(slots, sizeof(*sweeper->print));
 	sweeper->watched = calloc(node->regions, sizeof(*sweeper->watched));
 	sweeper->ending = calloc(ENDING_ROOM, sizeof(*sweeper->ending));
 	sweeper->ending_room = ENDING_ROOM;
-	if (!sweeper->told || !sweeper->watched || !sweeper->ending)
+	if (!sweeper->told || !sweeper->print || !sweeper->watched || !sweeper->ending)
 		return -ENOMEM;
 	for (size_t i = 0; i < slots; i++)
 		sweeper->told[i].life = NO_LIFE;
@@ -170,6 +174,7 @@ void fw_sweeper_free(struct fw_sweeper **sweeper)
 	(void)pthread_mutex_destroy(&freeing->lock);
 	fw_close_fd(&freeing->jiffies_fd);
 	free(freeing->told);
+	free(freeing->print);
 	free(freeing->watched);
 	free(freeing->ending);
 	free(freeing);
@@ -215,7 +220,7 @@ static bool is_ipv4(const struct fw_flow *flow)
 }
 
 /* Idle seconds that abi.h grants to this flow. */
-static uint32_t patience(const struct fw_flow *flow)
+static inline uint32_t patience(const struct fw_flow *flow)
 {
 	const uint32_t state = flow->state;
 	const uint32_t both = FW_FLOW_STATE_SEEN_IN | FW_FLOW_STATE_SEEN_OUT;
@@ -237,12 +242,21 @@ static uint32_t patience(const struct fw_flow *flow)
 	}
 }
 
-static bool is_idle(const struct fw_sweeper *sweeper, const struct fw_flow *flow)
+static inline bool is_idle(const struct fw_flow *flow, uint32_t now, uint32_t hz)
 {
-	const uint32_t age = sweeper->now - flow->seen;
+	const uint32_t age = now - flow->seen;
 
 	/* more than half the range: seen after this pass began */
-	return age < 1u << 31 && age > (uint64_t)patience(flow) * sweeper->hz;
+	return age < 1u << 31 && age > (uint64_t)patience(flow) * hz;
+}
+
+/* Two sets of counters share one in 2^32 times; then the next packet or the end of the flow tells
+ * both. */
+static inline uint32_t fingerprint(uint64_t ctl, const __u64 *count)
+{
+	return (uint32_t)((count[0] * 0x9e3779b97f4a7c15u + count[1] * 0xd6e8feb86659fd93u +
+			   (ctl & FW_CTL_GENERATION) * 0xc2b2ae3d27d4eb4fu + 0xa0761d6478bd642fu) >>
+			  32);
 }
 
 /*
@@ -267,6 +281,7 @@ static void tell(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
 		told->life = life;
 		told->count[0] = copy->count[0];
 		told->count[1] = copy->count[1];
+		sweeper->print[flow] = fingerprint(copy->ctl, copy->count);
 	}
 	if (report)
 		report(&said, context);
@@ -322,7 +337,7 @@ static void adopt_dead(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
 		return;
 	ending->flow = flow;
 	ending->slot = slot;
-	ending->silent = !is_idle(sweeper, &ending->copy);
+	ending->silent = !is_idle(&ending->copy, sweeper->now, sweeper->hz);
 	sweeper->ending_count++;
 }
 
@@ -339,7 +354,7 @@ static void look_at(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, ui
 	}
 	if (!copy_flow(flow_at(sweeper, flow), ctl, &copy))
 		return; /* changed hands; the next pass sees the new one */
-	if (is_idle(sweeper, &copy) && end_idle(sweeper, flow, slot, &copy))
+	if (is_idle(&copy, sweeper->now, sweeper->hz) && end_idle(sweeper, flow, slot, &copy))
 		return;
 	moved = told->life != (uint32_t)(ctl & FW_CTL_GENERATION) ||
 		told->count[0] != copy.count[0] || told->count[1] != copy.count[1];
@@ -347,30 +362,33 @@ static void look_at(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, ui
 		tell(sweeper, flow, slot, &copy, false, true, report, context);
 }
 
-/* True when nothing has to be done about a slot: the one question that is asked of every slot,
- * every second. */
-static inline bool is_quiet(const struct fw_sweeper *sweeper, const struct fw_flow *flow,
-			    const struct told *told, uint64_t ctl)
+/*
+ * True when nothing has to be done about a slot: the one question that is asked of every slot,
+ * every second. It reads without a re-check; a wrong no is looked at, a wrong yes is asked again in
+ * the next pass.
+ */
+static inline bool is_quiet(const struct fw_flow *flow, uint32_t print, uint32_t now, uint32_t hz)
 {
+	const uint64_t ctl = __atomic_load_n((const fw_word *)&flow->ctl, __ATOMIC_RELAXED);
+
 	if ((ctl & FW_CTL_STATE) != FW_CTL_VALID)
 		return (ctl & FW_CTL_STATE) != FW_CTL_DEAD; /* FREE, or BUSY for a moment */
-	/* younger than the shortest idle time, and counted no more than was told */
-	return told->life == (uint32_t)(ctl & FW_CTL_GENERATION) &&
-	       flow->count[0] == told->count[0] && flow->count[1] == told->count[1] &&
-	       sweeper->now - flow->seen <= FW_IDLE_FRAGMENT4 * sweeper->hz;
+	if (print != fingerprint(ctl, flow->count))
+		return false;
+	return now - flow->seen <= IDLE_SHORTEST * hz || !is_idle(flow, now, hz);
 }
 
 static void pass_region(struct fw_sweeper *sweeper, uint32_t region, uint32_t slot,
 			fw_sweep_report report, void *context)
 {
 	const uint32_t first = region * sweeper->slots, end = first + sweeper->slots;
+	const uint32_t now = sweeper->now, hz = sweeper->hz;
+	const uint32_t *print = &sweeper->print[first];
+	const struct fw_flow *at = flow_at(sweeper, first); /* buckets stand side by side */
 
-	for (uint32_t flow = first; flow < end; flow++) {
-		const uint64_t ctl = load_ctl(flow_at(sweeper, flow));
-
-		if (!is_quiet(sweeper, flow_at(sweeper, flow), &sweeper->told[flow], ctl))
-			look_at(sweeper, flow, slot, ctl, report, context);
-	}
+	for (uint32_t flow = first; flow < end; flow++, at++, print++)
+		if (!is_quiet(at, *print, now, hz))
+			look_at(sweeper, flow, slot, load_ctl(at), report, context);
 }
 
 /* Rule 11: behind the grace period, counters are final. */
