@@ -24,6 +24,7 @@
 
 #define REGION_SLOTS	512u
 #define RUNS_PER_WIPE	128u
+#define LAST_PORT	59999u /* no destination port of a question is between the two */
 #define FIRST_PORT	20000u
 #define EVENTS_BYTES	(1u << 20)
 #define VERDICT_ALLOWED (-1) /* TC_ACT_UNSPEC */
@@ -334,6 +335,13 @@ static int read_answer(const struct fw_kernel *kernel, int verdict, struct fw_sa
 	return 0;
 }
 
+/* Something in the packet makes each question a flow of its own. */
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == FW_PROTO_TCP || protocol == FW_PROTO_UDP || protocol == FW_PROTO_SCTP ||
+	       protocol == FW_PROTO_ICMP || protocol == FW_PROTO_ICMPV6;
+}
+
 int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct fw_said *ret_said,
 		    struct fw_err *err)
 {
@@ -356,9 +364,9 @@ int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct f
 			(struct fw_said){FW_VERDICT_ALLOW, FW_SAID_BUILTIN | FW_DECIDED_DEFAULT};
 		return 0;
 	}
-	if (row->runs++ >= RUNS_PER_WIPE)
+	if (row->runs++ >= RUNS_PER_WIPE || !has_ports(end->protocol))
 		wipe(kernel, row);
-	if (kernel->port++ < FIRST_PORT)
+	if (++kernel->port < FIRST_PORT || kernel->port > LAST_PORT)
 		kernel->port = FIRST_PORT;
 	packet.source_port = kernel->port;
 	mac_of(index, egress ? packet.source_mac : packet.destination_mac);
