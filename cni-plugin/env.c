@@ -14,9 +14,11 @@ static int store(char *field, size_t size, const char *key, const char *value, s
 {
 	char text[256];
 
+#ifndef FW_PLANTED_BUG /* tests/fuzz_netconf.c must find what this line prevents */
 	if (len >= sizeof(text) || len >= size)
 		return fw_err_set(err, FW_CNI_ENVIRONMENT, "CNI_ARGS: %s: longer than %zu bytes",
 				  key, size - 1);
+#endif
 	memcpy(text, value, len);
 	text[len] = '\0';
 	if (len && !fits(text))
