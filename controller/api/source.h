@@ -44,6 +44,8 @@ int fw_source_folder_new(struct event_base *base, const char *folder,
 			 const struct fw_source_handler *handler, struct fw_source **ret_source,
 			 struct fw_err *err);
 void fw_source_free(struct fw_source **source);
+/* Looks at everything again, as at the start, but delivers differences only. */
+void fw_source_rescan(struct fw_source *source);
 size_t fw_source_errors(const struct fw_source *source, const struct fw_input_error **ret_errors);
 /* One line for status: "folder /etc/podwall/objects: 12 files, 48 objects". Borrowed. */
 const char *fw_source_describe(const struct fw_source *source);

@@ -2,7 +2,7 @@
 /*
  * Text to a cJSON tree, with the line of every node. In: the bytes of one document. Out: a tree, or
  * one error with its line. Limits of decode.h hold here: nothing deeper or larger is ever built.
- * Inside this folder only.
+ * Used by the decoder and by readers of case files.
  *
  * The line of a node stands in its `valueint`: numbers are read from `valuedouble` alone.
  */

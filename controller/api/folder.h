@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of the folder source. In: files. Out: who holds which object, and what is wrong with
+ * each file. Inside this folder only.
+ *
+ * A file holds objects (struct fw_holding); a slot is one object by (kind, namespace, name) with
+ * all files that hold it. The first file by name owns the slot: its version is the one that was
+ * put.
+ */
+#ifndef FW_API_FOLDER_H
+#define FW_API_FOLDER_H
+
+#define HASH_NONFATAL_OOM	     1
+#define uthash_nonfatal_oom(element) ((void)(element))
+
+#include <sys/stat.h>
+
+#include <uthash.h>
+
+#include "api/source.h"
+
+struct fw_source_kind {
+	void (*free)(struct fw_source *source);
+	size_t (*errors)(const struct fw_source *source, const struct fw_input_error **ret_errors);
+	const char *(*describe)(const struct fw_source *source);
+	void (*rescan)(struct fw_source *source);
+};
+
+/* The first member of every source. */
+struct fw_source {
+	const struct fw_source_kind *kind;
+};
+
+struct fw_slot;
+
+struct fw_holding {
+	struct fw_file *file;
+	struct fw_slot *slot;
+	struct fw_holding *next_in_file, *next_in_slot;
+	struct fw_object *fresh; /* decoded in this batch, not yet put; owned */
+	uint64_t load;		 /* of the file, in which it was last seen */
+	unsigned int document;
+	bool kept; /* its document is broken: the last valid version stays */
+};
+
+struct fw_slot {
+	enum fw_kind kind;
+	size_t namespace_len;
+	struct fw_holding *holdings;
+	const struct fw_file
+		*owner; /* whose version was put; NULL before, and when that file is gone */
+	bool in_force;	/* something was put and not removed */
+	struct fw_slot *next_touched;
+	bool touched;
+	UT_hash_handle hh; /* key: kind, namespace, NUL, name, NUL */
+	char key[];
+};
+
+struct fw_error_list {
+	struct fw_input_error *items;
+	size_t count, capacity;
+};
+
+/* What tells one version of a file from another. */
+struct fw_signature {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec modified, changed;
+};
+
+struct fw_file {
+	struct fw_signature signature;
+	struct fw_holding *holdings;
+	size_t holding_count;
+	struct fw_error_list errors;
+	uint64_t load;
+	uint64_t reloaded_in; /* the batch in which it was read once more for an inherited object */
+	uint64_t writing_since; /* CLOCK_MONOTONIC ns of the last write that was not closed; 0 none
+				 */
+	bool known;		/* was read at least once */
+	bool stale;		/* must be read in this batch */
+	bool seen;		/* by the scan under way */
+	UT_hash_handle hh;
+	char name[];
+};
+
+struct fw_holder {
+	const struct fw_source_handler *handler;
+	struct fw_file *files;
+	struct fw_slot *slots;
+	struct fw_slot *touched;
+	size_t slot_count;
+	uint64_t batch;
+};
+
+/* -ENOMEM. Finds or makes. */
+int fw_holder_file(struct fw_holder *holder, const char *name, struct fw_file **ret_file);
+/* Text of the file -> holdings with fresh objects; nothing is put yet. -ENOMEM: the old holdings
+ * stay. */
+int fw_holder_load(struct fw_holder *holder, struct fw_file *file, const char *text, size_t len);
+/* The file cannot be read: the error replaces its others, its objects stay. */
+int fw_holder_refuse(struct fw_holder *holder, struct fw_file *file, const char *text);
+/* The file is gone; frees it. */
+void fw_holder_drop(struct fw_holder *holder, struct fw_file *file);
+/*
+ * Puts and removes what the touched slots need. `reload` reads a file again that has inherited an
+ * object (it must call fw_holder_load() or fw_holder_refuse()).
+ */
+void fw_holder_settle(struct fw_holder *holder, void (*reload)(struct fw_file *file, void *context),
+		      void *context);
+/* Errors of all files in name order, and the objects that several files hold. -ENOMEM. */
+int fw_holder_errors(struct fw_holder *holder, struct fw_error_list *ret_list);
+void fw_holder_done(struct fw_holder *holder);
+
+int fw_error_list_add(struct fw_error_list *list, const char *where, const char *object,
+		      const char *text);
+void fw_error_list_done(struct fw_error_list *list);
+bool fw_error_list_equal(const struct fw_error_list *a, const struct fw_error_list *b);
+
+#endif
