@@ -26,7 +26,7 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -Wer
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 
 # folder -> library, in link order (users first)
-LAYERS := controller/ctl controller/show controller/check controller/flow controller/apply controller/compile controller/api controller/model \
+LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/compile controller/api controller/model \
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
@@ -165,6 +165,6 @@ PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))
 PLUGIN_PURE := $(addprefix cni-plugin/,chain.c env.c json.c names.c netconf.c)
 $(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS),$(PLUGIN_PURE)))
-$(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/*.c)))
+$(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/request.c controller/node/wire.c controller/node/sandbox.c)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * podwalld: options, logs, signals, and the loop. In: a command line. Out: a node whose pods are
+ * behind the wall. Only composes (node/agent.h, ctl/ctl.h). Ending leaves everything pinned and
+ * enforcing.
+ */
+#include <argp.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "ctl/ctl.h"
+#include "ctl/protocol.h"
+
+#define STATE_DIR_DEFAULT "/var/lib/podwall"
+
+enum {
+	OPT_OBJECTS = 256,
+	OPT_PIN_DIR,
+	OPT_RUN_DIR,
+	OPT_STATE_DIR,
+	OPT_NODE_NAME,
+	OPT_POD_CIDR,
+	OPT_ENFORCEMENT,
+	OPT_REGIONS,
+	OPT_REGION_SLOTS,
+	OPT_HISTORY,
+	OPT_CELLS,
+	OPT_RANGES,
+	OPT_ADDRESSES,
+	OPT_PREFIXES,
+	OPT_SERVICES,
+	OPT_EVENTS,
+	OPT_LOG_LEVEL,
+	OPT_NO_PROMOTE,
+};
+
+static const struct argp_option options[] = {
+	{"objects", OPT_OBJECTS, "DIR", 0, "folder of Kubernetes YAML or JSON, watched (required)",
+	 0},
+	{"node-name", OPT_NODE_NAME, "NAME", 0,
+	 "this node in spec.nodeName of its pods (default: the host name)", 0},
+	{"pod-cidr", OPT_POD_CIDR, "CIDR", 0,
+	 "addresses of pods, also of those not known yet; repeatable", 0},
+	{"enforcement", OPT_ENFORCEMENT, "MODE", 0,
+	 "Enforce or Audit for the whole node (default: as it was, Enforce at first)", 0},
+	{0, 0, 0, 0, "Places (several instances need each their own):", 1},
+	{"pin-dir", OPT_PIN_DIR, "DIR", 0, "pinned maps and programs (default: " FW_PIN_DEFAULT ")",
+	 1},
+	{"run-dir", OPT_RUN_DIR, "DIR", 0,
+	 "socket, pid, endpoint files (default: " FW_RUN_DIR_DEFAULT ")", 1},
+	{"state-dir", OPT_STATE_DIR, "DIR", 0,
+	 "names of decisions over restarts (default: " STATE_DIR_DEFAULT ")", 1},
+	{0, 0, 0, 0, "Sizes (of maps that are made; maps that exist keep theirs):", 2},
+	{"regions", OPT_REGIONS, "N", 0, "pods on this node (default: 256)", 2},
+	{"region-slots", OPT_REGION_SLOTS, "N", 0,
+	 "flows per pod, a power of two, 64 bytes each (default: 4096)", 2},
+	{"map-cells", OPT_CELLS, "N", 0, "default: 262144", 2},
+	{"map-ranges", OPT_RANGES, "N", 0, "default: 65536", 2},
+	{"map-addresses", OPT_ADDRESSES, "N", 0, "default: 65536", 2},
+	{"map-prefixes", OPT_PREFIXES, "N", 0, "default: 16384", 2},
+	{"map-services", OPT_SERVICES, "N", 0, "default: 16384", 2},
+	{"map-events", OPT_EVENTS, "BYTES", 0,
+	 "ring of flow events, a power of two (default: 16777216)", 2},
+	{"history", OPT_HISTORY, "N", 0, "flow records kept in memory (default: 65536)", 2},
+	{0, 0, 0, 0, "Other:", 3},
+	{"no-promote", OPT_NO_PROMOTE, 0, 0,
+	 "leave hooks on clsact, do not promote them to tcx links", 3},
+	{"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
+	 "error, warning, info (default) or debug; logs go to standard error", 3},
+	{0, 0, 0, 0, NULL, 0},
+};
+
+static const char doc[] =
+	"podwalld: the node controller of Podwall, a firewall on each pod's interface."
+	"\vExamples:\n"
+	"  podwalld --objects /etc/podwall/objects --pod-cidr 10.88.0.0/16\n"
+	"  podwalld --objects ./objects --enforcement Audit --log-level debug\n"
+	"  podwalld --objects A --pin-dir /sys/fs/bpf/a --run-dir /run/a --state-dir /var/lib/a "
+	"--node-name a\n"
+	"\n"
+	"SIGTERM and SIGINT end it; the policy in force stays in force. SIGHUP: every pod and hook "
+	"is looked at again.";
+
+const char *argp_program_version = "podwalld " FW_VERSION;
+
+struct arguments {
+	struct fw_agent_options agent;
+	enum fw_log_level level;
+	char hostname[HOST_NAME_MAX + 1];
+};
+
+static uint32_t take_number(struct argp_state *state, const char *option, const char *text,
+			    uint32_t least, uint32_t most)
+{
+	char *end = NULL;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || errno || number < least || number > most)
+		argp_error(state, "--%s: '%s' is not a number from %u to %u", option, text, least,
+			   most);
+	return (uint32_t)number;
+}
+
+static uint32_t take_power(struct argp_state *state, const char *option, const char *text,
+			   uint32_t least, uint32_t most)
+{
+	uint32_t number = take_number(state, option, text, least, most);
+
+	if (number & (number - 1))
+		argp_error(state, "--%s: %u is not a power of two", option, number);
+	return number;
+}
+
+static void take_cidr(struct argp_state *state, struct fw_agent_options *agent, const char *text)
+{
+	struct fw_err err = {""};
+
+	if (agent->pod_cidr_count == FW_POD_CIDRS_MAX)
+		argp_error(state, "--pod-cidr: given more than %d times", FW_POD_CIDRS_MAX);
+	else if (fw_prefix_parse(text, &agent->pod_cidrs[agent->pod_cidr_count], &err) < 0)
+		argp_error(state, "--pod-cidr: %s", err.text);
+	else
+		agent->pod_cidr_count++;
+}
+
+static const char *take_path(struct argp_state *state, const char *option, const char *text)
+{
+	if (!*text)
+		argp_error(state, "--%s: empty", option);
+	return text;
+}
+
+static error_t parse_size(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct fw_sizes *sizes = &arguments->agent.sizes;
+
+	switch (key) {
+	case OPT_REGIONS:
+		sizes->regions = take_number(state, "regions", text, 1, FW_REGIONS_MAX);
+		return 0;
+	case OPT_REGION_SLOTS:
+		sizes->region_slots = take_power(state, "region-slots", text, 8, 1u << 20);
+		return 0;
+	case OPT_CELLS:
+		sizes->cells = take_number(state, "map-cells", text, 16, FW_CELLS_MAX);
+		return 0;
+	case OPT_RANGES:
+		sizes->ranges = take_number(state, "map-ranges", text, 16, FW_RANGES_MAX);
+		return 0;
+	case OPT_ADDRESSES:
+		sizes->addresses = take_number(state, "map-addresses", text, 16, FW_ADDRESSES_MAX);
+		return 0;
+	case OPT_PREFIXES:
+		sizes->prefixes = take_number(state, "map-prefixes", text, 16, FW_PREFIXES_MAX);
+		return 0;
+	case OPT_SERVICES:
+		sizes->services = take_number(state, "map-services", text, 16, FW_SERVICES_MAX);
+		return 0;
+	case OPT_EVENTS:
+		sizes->events_bytes = take_power(state, "map-events", text, 4096, 1u << 30);
+		return 0;
+	case OPT_HISTORY:
+		arguments->agent.history = take_number(state, "history", text, 1024, 1u << 24);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void take_level(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+
+	for (int i = 0; i < 4; i++) {
+		if (!strcmp(text, names[i])) {
+			arguments->level = (enum fw_log_level)i;
+			return;
+		}
+	}
+	argp_error(state, "--log-level: '%s' is not error, warning, info or debug", text);
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct fw_agent_options *agent = &arguments->agent;
+
+	switch (key) {
+	case OPT_OBJECTS:
+		agent->objects = take_path(state, "objects", text);
+		return 0;
+	case OPT_PIN_DIR:
+		agent->pin_dir = take_path(state, "pin-dir", text);
+		return 0;
+	case OPT_RUN_DIR:
+		agent->run_dir = take_path(state, "run-dir", text);
+		return 0;
+	case OPT_STATE_DIR:
+		agent->state_dir = take_path(state, "state-dir", text);
+		return 0;
+	case OPT_NODE_NAME:
+		agent->node_name = take_path(state, "node-name", text);
+		return 0;
+	case OPT_POD_CIDR:
+		take_cidr(state, agent, text);
+		return 0;
+	case OPT_ENFORCEMENT:
+		agent->enforcement = !strcmp(text, "Audit") ? FW_AUDIT : FW_ENFORCE;
+		if (strcmp(text, "Audit") != 0 && strcmp(text, "Enforce") != 0)
+			argp_error(state, "--enforcement: '%s' is not Enforce or Audit", text);
+		return 0;
+	case OPT_LOG_LEVEL:
+		take_level(state, arguments, text);
+		return 0;
+	case OPT_NO_PROMOTE:
+		agent->no_promote = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s': podwalld takes options only", text);
+		return 0;
+	case ARGP_KEY_END:
+		if (!agent->objects)
+			argp_error(state, "--objects is needed: the folder of Kubernetes objects");
+		return 0;
+	default:
+		return parse_size(key, text, state);
+	}
+}
+
+/* One line each: time, level, text with names escaped. */
+static void log_line(enum fw_log_level level, const char *text, void *context)
+{
+	static const char *const names[] = {"error", "warning", "info", "debug"};
+	const struct arguments *arguments = context;
+	struct fw_buf line;
+	struct timespec now;
+	char stamp[32] = "";
+	struct tm tm;
+
+	if (level > arguments->level)
+		return;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (gmtime_r(&now.tv_sec, &tm))
+		(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	fw_buf_init(&line, 8192);
+	(void)fw_buf_append_escaped(&line, text);
+	(void)fprintf(stderr, "%s.%03dZ %s: %s\n", stamp, (int)(now.tv_nsec / 1000000),
+		      names[level], line.data ? line.data : "");
+	fw_buf_done(&line);
+}
+
+static void on_end(evutil_socket_t signal_number, short what, void *context)
+{
+	(void)signal_number;
+	(void)what;
+	(void)event_base_loopbreak(context);
+}
+
+static void on_rescan(evutil_socket_t signal_number, short what, void *context)
+{
+	(void)signal_number;
+	(void)what;
+	fw_agent_rescan(context);
+}
+
+static int handle_signals(struct event_base *base, struct fw_agent *agent, struct event **events)
+{
+	events[0] = evsignal_new(base, SIGTERM, on_end, base);
+	events[1] = evsignal_new(base, SIGINT, on_end, base);
+	events[2] = evsignal_new(base, SIGHUP, on_rescan, agent);
+	for (int i = 0; i < 3; i++) {
+		if (!events[i] || event_add(events[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void say_ready(const struct arguments *arguments, const struct fw_agent *agent)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text), "podwalld " FW_VERSION " on node %s is ready: %s",
+		       arguments->agent.node_name, fw_source_describe(fw_agent_source(agent)));
+	log_line(FW_LOG_INFO, text, (void *)(uintptr_t)arguments);
+}
+
+static int run(struct arguments *arguments, struct event_base *base, struct fw_err *err)
+{
+	_cleanup_(fw_agent_free) struct fw_agent *agent = NULL;
+	_cleanup_(fw_ctl_free) struct fw_ctl *ctl = NULL;
+	struct event *signals[3] = {NULL, NULL, NULL};
+	int r = fw_agent_new(base, &arguments->agent, &agent, err);
+
+	if (r == 0)
+		r = fw_ctl_new(base, arguments->agent.run_dir, agent, &ctl, err);
+	if (r == 0 && (r = handle_signals(base, agent, signals)) < 0)
+		(void)fw_err_errno(err, r, "signals");
+	if (r == 0) {
+		say_ready(arguments, agent);
+		(void)event_base_dispatch(base);
+		log_line(FW_LOG_INFO, "ending: the policy in force stays in force", arguments);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (signals[i])
+			event_free(signals[i]);
+	}
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {options, parse_option, NULL, doc, NULL, NULL, NULL};
+	struct arguments arguments = {.level = FW_LOG_INFO};
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	struct fw_agent_options *agent = &arguments.agent;
+	struct fw_err err = {""};
+	struct event_base *base;
+	int r;
+
+	*agent = (struct fw_agent_options){.pin_dir = FW_PIN_DEFAULT,
+					   .run_dir = FW_RUN_DIR_DEFAULT,
+					   .state_dir = STATE_DIR_DEFAULT,
+					   .node_name = arguments.hostname,
+					   .enforcement = -1,
+					   .history = FW_HISTORY_DEFAULT,
+					   .log = log_line,
+					   .log_context = &arguments};
+	(void)gethostname(arguments.hostname, sizeof(arguments.hostname) - 1);
+	argp_err_exit_status = 2;
+	(void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 charge maps to it */
+	base = event_base_new();
+	if (!base) {
+		log_line(FW_LOG_ERROR, "no event loop", &arguments);
+		return EXIT_FAILURE;
+	}
+	r = run(&arguments, base, &err);
+	event_base_free(base);
+	libevent_global_shutdown();
+	if (r < 0)
+		log_line(FW_LOG_ERROR, err.text, &arguments);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

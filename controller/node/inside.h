@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this folder share. In: nothing. Out: the agent's parts. Never included from
+ * outside of it.
+ */
+#ifndef FW_NODE_INSIDE_H
+#define FW_NODE_INSIDE_H
+
+#include <event2/event.h>
+#include <time.h>
+#include <uthash.h>
+
+#include "node/agent.h"
+
+#define FW_MS 1000000ull /* nanoseconds */
+
+struct fw_agent_endpoint {
+	uint64_t owner;
+	struct fw_sandbox_info info;
+	enum fw_hook_kind hook;
+	uint64_t retry_ns;    /* no promotion and no re-attach before this */
+	uint64_t restored_ns; /* when its hook was last put back, 0 never */
+	char trouble[256];    /* why it is not covered or not promoted, "" when all is well */
+	UT_hash_handle hh;
+};
+
+struct fw_waiter {
+	uint64_t ticket, owner, deadline_ns;
+	fw_agent_added added;
+	void *context;
+	struct fw_waiter *next;
+};
+
+struct fw_agent {
+	struct event_base *base; /* borrowed */
+	struct fw_agent_options options;
+	int run_lock, pin_lock;
+	struct fw_datapath *datapath;
+	struct fw_model *model;
+	struct fw_compiler *compiler;
+	struct fw_source *source;
+	struct fw_apply *apply;
+	struct fw_flows *flows;
+	struct fw_tables *tables;	     /* of the last compile; NULL before */
+	struct fw_agent_endpoint *endpoints; /* by owner */
+	struct fw_waiter *waiters;
+	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake;
+	uint64_t tickets, sequence;
+	bool started;		      /* the source has delivered its first content */
+	bool again;		      /* apply once more after finish: something may fit then */
+	bool failed;		      /* the last compile or apply did */
+	uint64_t compiled, applied;   /* revisions */
+	struct timespec folder_mtime; /* of the endpoint files */
+	uint64_t check_after;	      /* owner: the check goes round in this order */
+	uint64_t started_ns, programs_ns, changed_ns;
+	struct fw_agent_latency latency;
+	char problem[FW_ERR_TEXT]; /* of compile or apply, "" when it works */
+};
+
+uint64_t fw_agent_now(void);  /* CLOCK_MONOTONIC */
+uint64_t fw_agent_wall(void); /* CLOCK_REALTIME */
+void fw_agent_log(struct fw_agent *agent, enum fw_log_level level, const char *format, ...)
+	FW_PRINTF(3, 4);
+
+/* lock.c: *ret_fd holds the lock until it is closed. -EBUSY with a text. */
+int fw_agent_lock_run(const char *run_dir, int *ret_fd, struct fw_err *err);
+int fw_agent_lock_pins(const char *pin_dir, int *ret_fd, struct fw_err *err);
+/* The plugin's own lock of one endpoint. -EAGAIN while the plugin is at work on it. */
+int fw_agent_lock_endpoint(const char *run_dir, uint64_t owner, int *ret_fd);
+
+/* pipeline.c */
+int fw_agent_open_source(struct fw_agent *agent, struct fw_err *err);
+/* Compiles when the model changed, applies, answers who waits. Failures are kept in agent->problem.
+ */
+void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns);
+void fw_agent_finish(struct fw_agent *agent);
+
+/* registry.c: endpoints, the model's sandboxes, and who waits for them */
+struct fw_agent_endpoint *fw_agent_find(const struct fw_agent *agent, uint64_t owner);
+int fw_agent_register(struct fw_agent *agent, const struct fw_sandbox_info *info,
+		      struct fw_agent_endpoint **ret_endpoint, struct fw_err *err);
+void fw_agent_unregister(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
+enum fw_endpoint_state fw_agent_state(const struct fw_agent *agent,
+				      const struct fw_agent_endpoint *endpoint);
+/* Why the endpoint is not active, or not covered; "" when all is well. */
+void fw_agent_detail(const struct fw_agent *agent, const struct fw_agent_endpoint *endpoint,
+		     char *text, size_t size);
+const struct fw_pod *fw_agent_pod(const struct fw_agent *agent,
+				  const struct fw_agent_endpoint *endpoint);
+void fw_agent_answer_waiters(struct fw_agent *agent);
+
+/* hooks.c */
+/* True while the device that carries the hook is there. */
+bool fw_agent_device_alive(const struct fw_sandbox_info *info);
+/* Asks the kernel what is attached, and attaches what is missing. */
+void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
+void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
+void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info);
+void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */
+void fw_agent_promote_one(struct fw_agent *agent);
+
+/* adopt.c: the plugin's files against what we know */
+void fw_agent_adopt(struct fw_agent *agent, bool always);
+
+#endif
