@@ -145,11 +145,11 @@ FUZZ_CC = $(CLANG) $(filter-out -Werror -fPIE -W%,$(ALL_CFLAGS)) -O1 -fsanitize=
 
 # tests: cmocka programs, each prints TAP; tools: helpers of the end-to-end tests
 define test_rules
-$(BUILD)/tests/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
+$(BUILD)/tests/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
 
-$(BUILD)/tools/%: $(1)/%.c $$(ALL_LIBS) $$(TEST_BPF) $(2)
+$(BUILD)/tools/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lm $$(LIBS)
 
