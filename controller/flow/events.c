@@ -14,7 +14,7 @@ void fw_flows_decide(struct fw_flows *flows, struct fw_kept *kept, uint32_t deci
 {
 	struct fw_decision_text text;
 
-	fw_who_decision(flows->who, decision, &text);
+	fw_who_decision(flows->who, decision, kept->direction, &text);
 	kept->verdict = text.verdict & 3;
 	kept->pending = text.pending & 3;
 	kept->audited = text.audited;
@@ -183,7 +183,7 @@ void fw_flows_event(struct fw_flows *flows, const struct fw_event *event)
 	if (event->type == FW_EVENT_CHANGE) {
 		struct fw_decision_text before;
 
-		fw_who_decision(flows->who, event->before, &before);
+		fw_who_decision(flows->who, event->before, kept.direction, &before);
 		kept.atom[FW_KEPT_BEFORE] = fw_intern_hold(before.rule);
 	}
 	kept.repeats = event->suppressed;

@@ -100,12 +100,10 @@ uint64_t fw_flows_newest(const struct fw_flows *flows);
 size_t fw_flows_held(const struct fw_flows *flows);
 
 /*
- * One record as one line of JSON without the newline:
- *   {"flow": {...}, "node_name": ..., "time": ..., "podwall": {...}}
- * a lost record {"lost_events": {...}, ...} with the same rest. The envelope and the members of
- * "flow" are those of Hubble's schema (time, verdict, IP, l4, source, destination, Type,
- * traffic_direction, event_type, drop_reason_desc, Summary ...) so that `hubble observe
- * --input-file -` reads them; ours are under "podwall":
+ * One record as one line of JSON without the newline. Its members are those of Hubble's flow schema
+ * (time, verdict, IP, l4, source, destination, Type, node_name, traffic_direction, event_type,
+ * drop_reason_desc, Summary ...; a lost record has lost_events instead); ours are in the last one,
+ * "podwall":
  *   type            "NEW" | "END" | "DENY" | "CHANGE" | "DROP" | "LOST"
  *   sequence        of this daemon, counts by one
  *   verdict         "ALLOW" | "DENY" | "REJECT"; pending the same; audited, inexact: bool
@@ -116,6 +114,11 @@ size_t fw_flows_held(const struct fw_flows *flows);
  * Control, C1 and bidirectional characters are written as \u escapes.
  */
 int fw_record_json(const struct fw_record *record, const char *node, struct fw_buf *buf);
+/*
+ * The same without "podwall" in Hubble's envelope, {"flow": {...}, "node_name": ..., "time": ...}:
+ * what `hubble observe --input-file -` reads, also where it refuses unknown members.
+ */
+int fw_record_json_hubble(const struct fw_record *record, const char *node, struct fw_buf *buf);
 
 /* Hubble's name for why the packet was dropped ("POLICY_DENIED"), the nearest to record->reason. */
 const char *fw_record_drop_name(const struct fw_record *record);

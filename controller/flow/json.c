@@ -271,7 +271,6 @@ static void add_flow(struct fw_buf *buf, const struct fw_record *record, const c
 	bool dropped = record->type == FW_RECORD_DROP || record->verdict != FW_VERDICT_ALLOW;
 	struct drop_name drop = drop_name(record);
 
-	add(buf, "\"flow\":{");
 	add_time(buf, record->time_ns);
 	(void)fw_buf_printf(buf, ",\"verdict\":\"%s\"", verdict_of(record));
 	if (dropped)
@@ -294,7 +293,6 @@ static void add_flow(struct fw_buf *buf, const struct fw_record *record, const c
 		add_member(buf, "drop_reason_desc", drop.name);
 	add(buf, ",\"is_reply\":false");
 	add_summary(buf, record);
-	add(buf, "}");
 }
 
 static void add_ours(struct fw_buf *buf, const struct fw_record *record)
@@ -336,20 +334,43 @@ static void add_ours(struct fw_buf *buf, const struct fw_record *record)
 	add(buf, "}");
 }
 
+static void add_lost(struct fw_buf *buf, const struct fw_record *record)
+{
+	(void)fw_buf_printf(buf,
+			    "\"lost_events\":{\"source\":\"PERF_EVENT_RING_BUFFER\","
+			    "\"num_events_lost\":\"%" PRIu64 "\"}",
+			    record->repeats);
+}
+
 int fw_record_json(const struct fw_record *record, const char *node, struct fw_buf *buf)
 {
 	add(buf, "{");
-	if (record->type == FW_RECORD_LOST)
-		(void)fw_buf_printf(buf,
-				    "\"lost_events\":{\"source\":\"PERF_EVENT_RING_BUFFER\","
-				    "\"num_events_lost\":\"%" PRIu64 "\"}",
-				    record->repeats);
-	else
+	if (record->type == FW_RECORD_LOST) {
+		add_time(buf, record->time_ns);
+		add_member(buf, "node_name", node);
+		add(buf, ",");
+		add_lost(buf, record);
+	} else {
 		add_flow(buf, record, node);
+	}
+	add_ours(buf, record);
+	add(buf, "}");
+	return buf->error;
+}
+
+int fw_record_json_hubble(const struct fw_record *record, const char *node, struct fw_buf *buf)
+{
+	add(buf, "{");
+	if (record->type == FW_RECORD_LOST) {
+		add_lost(buf, record);
+	} else {
+		add(buf, "\"flow\":{");
+		add_flow(buf, record, node);
+		add(buf, "}");
+	}
 	add_member(buf, "node_name", node);
 	add(buf, ",");
 	add_time(buf, record->time_ns);
-	add_ours(buf, record);
 	add(buf, "}");
 	return buf->error;
 }

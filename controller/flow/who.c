@@ -3,6 +3,7 @@
 #include "flow/who.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct ip_name {
 };
 
 struct decision_name {
+	uint8_t direction;
 	uint32_t decision; /* with its flags; 0: empty */
 	struct fw_decision_text text;
 };
@@ -292,18 +294,37 @@ struct fw_atom *fw_who_remote(struct fw_who *who, const struct fw_ip *ip, uint32
 	return fw_intern_hold(by_ip(who, ip));
 }
 
-void fw_who_decision(struct fw_who *who, uint32_t decision, struct fw_decision_text *ret_text)
+/* A rule is numbered in its direction's list: "netpol shop/api[2]" is told as "netpol shop/api
+ * ingress[2]". */
+static struct fw_atom *rule_atom(struct fw_who *who, const char *rule, uint8_t direction)
 {
-	struct decision_name *row = &who->decisions[decision & (DECISION_ROWS - 1)];
+	static const char *const words[] = {[FW_INGRESS] = " ingress", [FW_EGRESS] = " egress"};
+	const char *bracket = strrchr(rule, '[');
+	size_t len = bracket ? (size_t)(bracket - rule) : strlen(rule);
+	char text[sizeof(((struct fw_decision_name *)0)->rule) + 8];
+
+	if (!bracket || (len >= 5 && !strncmp(bracket - 5, "gress[", 6)) ||
+	    strlen(rule) + 8 >= sizeof(text))
+		return fw_intern_get(who->interns, rule, strlen(rule));
+	(void)snprintf(text, sizeof(text), "%.*s%s%s", (int)len, rule, words[direction & 1],
+		       bracket);
+	return fw_intern_get(who->interns, text, strlen(text));
+}
+
+void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
+		     struct fw_decision_text *ret_text)
+{
+	struct decision_name *row =
+		&who->decisions[(decision << 1 | (direction & 1)) & (DECISION_ROWS - 1)];
 	const struct fw_decision_name *name;
 
-	if (row->decision == decision && decision) {
+	if (row->decision == decision && row->direction == direction && decision) {
 		*ret_text = row->text;
 		return;
 	}
 	fw_intern_drop(who->interns, TAKE_PTR(row->text.rule));
 	fw_intern_drop(who->interns, TAKE_PTR(row->text.pending_rule));
-	*row = (struct decision_name){0};
+	*row = (struct decision_name){.direction = direction};
 	row->text.verdict = decision & FW_DECISION_ALLOW    ? FW_VERDICT_ALLOW
 			    : decision & FW_DECISION_REJECT ? FW_VERDICT_REJECT
 							    : FW_VERDICT_DENY;
@@ -312,9 +333,8 @@ void fw_who_decision(struct fw_who *who, uint32_t decision, struct fw_decision_t
 	name = fw_apply_decision(who->apply, decision & FW_DECISION_ID);
 	if (name) {
 		row->decision = decision;
-		row->text.rule = fw_intern_get(who->interns, name->rule, strlen(name->rule));
-		row->text.pending_rule =
-			fw_intern_get(who->interns, name->pending_rule, strlen(name->pending_rule));
+		row->text.rule = rule_atom(who, name->rule, direction);
+		row->text.pending_rule = rule_atom(who, name->pending_rule, direction);
 		if ((decision & FW_DECISION_ID) >= FW_DECISION_FIRST)
 			row->text.pending = name->pending;
 	}

@@ -38,7 +38,10 @@ struct fw_atom *fw_who_local(struct fw_who *who, uint32_t slot, uint16_t generat
 /* The other side: peer_class, decision and service as in the event. A new reference. */
 struct fw_atom *fw_who_remote(struct fw_who *who, const struct fw_ip *ip, uint32_t peer_class,
 			      uint32_t decision, uint32_t service);
-void fw_who_decision(struct fw_who *who, uint32_t decision, struct fw_decision_text *ret_text);
+/* `direction`: of the packet that was judged; the rule's text names it ("netpol shop/api
+ * ingress[2]"). */
+void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
+		     struct fw_decision_text *ret_text);
 /* "shop/web:http"; a new reference, NULL for none. */
 struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service);
 

@@ -253,8 +253,11 @@ int fw_show_decode(const char *line, size_t len, struct fw_shown *ret_shown, str
 
 	if (!json || end != line + len)
 		return fw_err_set(err, -EINVAL, "not one JSON object on a line");
+	if (!flow && !lost)
+		flow = get(json, "verdict") ? json : NULL;
 	if (!cJSON_IsObject(flow) && !cJSON_IsObject(lost))
-		return fw_err_set(err, -EINVAL, "neither \"flow\" nor \"lost_events\" in it");
+		return fw_err_set(err, -EINVAL,
+				  "no flow: neither \"verdict\" nor \"lost_events\" in it");
 	memset(ret_shown, 0, sizeof(*ret_shown));
 	ret_shown->line = line;
 	ret_shown->len = len;

@@ -434,21 +434,6 @@ int fw_show_head(const struct fw_show_options *options, struct fw_buf *buf)
 	return buf->error;
 }
 
-/* The line without its last member: "podwall" is what fw_record_json() writes last. */
-static void jsonpb(const struct fw_shown *shown, struct fw_buf *buf)
-{
-	static const char ours[] = ",\"podwall\":{";
-	const char *at = memmem(shown->line, shown->len, ours, sizeof(ours) - 1);
-
-	if (!at) {
-		(void)fw_buf_append(buf, shown->line, shown->len);
-		add(buf, "\n");
-		return;
-	}
-	(void)fw_buf_append(buf, shown->line, (size_t)(at - shown->line));
-	add(buf, "}\n");
-}
-
 int fw_show_record(const struct fw_shown *shown, const struct fw_show_options *options,
 		   struct fw_buf *buf)
 {
@@ -458,7 +443,8 @@ int fw_show_record(const struct fw_shown *shown, const struct fw_show_options *o
 		(void)fw_buf_append(buf, shown->line, shown->len);
 		add(buf, "\n");
 	} else if (format == FW_SHOW_JSONPB) {
-		jsonpb(shown, buf);
+		(void)fw_record_json_hubble(&shown->record, shown->node, buf);
+		add(buf, "\n");
 	} else if (format == FW_SHOW_CSV) {
 		csv(shown, buf);
 	} else if (shown->record.type == FW_RECORD_LOST) {
