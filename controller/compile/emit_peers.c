@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows about peers: addresses, prefixes, services. In: claims, boundaries, virtual addresses. Out:
+ * sorted rows by class index. Disputed addresses go to whom the model says; a claimed address that
+ * nobody wins is an unknown pod's.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "compile/stages.h"
+
+#define NONE UINT32_MAX
+
+/* The class of the claims [from, end) of one address. */
+static uint32_t settle_claims(const struct fw_compiler *compiler, const struct fw_model *model,
+			      size_t from, size_t end)
+{
+	const struct fw_claim *claims = compiler->claims.items;
+	const struct fw_pod *owner;
+
+	if (end == from + 1)
+		return claims[from].class->rank;
+	owner = fw_model_pod_by_ip(model, &claims[from].ip);
+	for (size_t i = from; i < end; i++) {
+		if (claims[i].member->pod == owner)
+			return claims[i].class->rank;
+	}
+	return FW_TABLES_UNKNOWN_POD;
+}
+
+struct merge {
+	size_t claim, node, service;
+};
+
+static const struct fw_ip *least(const struct fw_ip *a, const struct fw_ip *b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	return fw_ip_compare(a, b) <= 0 ? a : b;
+}
+
+/* The smallest address that is left of the three lists; NULL: none. */
+static const struct fw_ip *next_address(const struct fw_compiler *compiler, const struct merge *at)
+{
+	const struct fw_ip *ip = NULL;
+
+	if (at->claim < compiler->claims.count)
+		ip = &compiler->claims.items[at->claim].ip;
+	if (at->node < compiler->node_ips.count)
+		ip = least(ip, &compiler->node_ips.items[at->node].ip);
+	if (at->service < compiler->service_ips.count)
+		ip = least(ip, &compiler->service_ips.items[at->service]);
+	return ip;
+}
+
+static struct fw_address_row take_address(const struct fw_compiler *compiler,
+					  const struct fw_model *model, struct merge *at,
+					  const struct fw_ip *ip)
+{
+	struct fw_address_row row = {.ip = *ip, .peer_class = FW_TABLES_WORLD};
+	size_t from = at->claim;
+
+	while (at->claim < compiler->claims.count &&
+	       fw_ip_equal(&compiler->claims.items[at->claim].ip, ip))
+		at->claim++;
+	/* edge case 29: a service's address is in no ipBlock; a pod's or a node's own class comes
+	 * first */
+	if (at->service < compiler->service_ips.count &&
+	    fw_ip_equal(&compiler->service_ips.items[at->service], ip)) {
+		row.flags |= FW_PEER_SERVICE;
+		at->service++;
+	}
+	if (at->node < compiler->node_ips.count &&
+	    fw_ip_equal(&compiler->node_ips.items[at->node].ip, ip)) {
+		row.flags |= FW_PEER_NODE;
+		row.peer_class = compiler->node_ips.items[at->node].class->rank;
+		at->node++;
+	}
+	if (at->claim > from) {
+		row.flags |= FW_PEER_POD;
+		row.peer_class = settle_claims(compiler, model, from, at->claim);
+	}
+	return row;
+}
+
+int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
+		      struct fw_tables *tables)
+{
+	size_t room =
+		compiler->claims.count + compiler->node_ips.count + compiler->service_ips.count;
+	struct merge at = {0};
+	const struct fw_ip *ip;
+
+	tables->addresses = malloc((room + 1) * sizeof(*tables->addresses));
+	if (!tables->addresses)
+		return -ENOMEM;
+	while ((ip = next_address(compiler, &at)))
+		tables->addresses[tables->addresses_count++] =
+			take_address(compiler, model, &at, ip);
+	return 0;
+}
+
+/* Rows that say what the next outer row says already are left out. */
+int fw_emit_prefixes(struct fw_compiler *compiler, struct fw_tables *tables)
+{
+	tables->prefixes = malloc((compiler->boundaries.count + 1) * sizeof(*tables->prefixes));
+	if (!tables->prefixes)
+		return -ENOMEM;
+	for (size_t i = 0; i < compiler->boundaries.count; i++) {
+		const struct fw_boundary *row = &compiler->boundaries.items[i];
+		const struct fw_peer_class *outer =
+			row->parent == NONE ? compiler->world
+					    : compiler->boundaries.items[row->parent].class;
+
+		if (row->class == outer)
+			continue;
+		tables->prefixes[tables->prefixes_count++] = (struct fw_prefix_row){
+			.prefix = row->prefix, .peer_class = row->class->rank};
+	}
+	return 0;
+}
+
+/* Row of an address by hash: indexes into tables->addresses. */
+struct lookup {
+	uint32_t *slots;
+	size_t mask;
+};
+
+static uint64_t hash_ip(const struct fw_ip *ip)
+{
+	uint64_t word[2];
+
+	memcpy(word, ip->b, sizeof(word));
+	return fw_hash_mix(word[0], word[1]);
+}
+
+static int make_lookup(const struct fw_tables *tables, struct lookup *lookup)
+{
+	size_t cap = 16;
+
+	while (cap < tables->addresses_count * 2)
+		cap *= 2;
+	lookup->mask = cap - 1;
+	lookup->slots = malloc(cap * sizeof(*lookup->slots));
+	if (!lookup->slots)
+		return -ENOMEM;
+	memset(lookup->slots, 0xff, cap * sizeof(*lookup->slots));
+	for (size_t i = 0; i < tables->addresses_count; i++) {
+		size_t at = hash_ip(&tables->addresses[i].ip) & lookup->mask;
+
+		while (lookup->slots[at] != NONE)
+			at = (at + 1) & lookup->mask;
+		lookup->slots[at] = (uint32_t)i;
+	}
+	return 0;
+}
+
+static uint32_t class_of(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			 const struct lookup *lookup, const struct fw_ip *ip)
+{
+	const struct fw_boundary *boundary;
+
+	for (size_t at = hash_ip(ip) & lookup->mask; lookup->slots[at] != NONE;
+	     at = (at + 1) & lookup->mask) {
+		const struct fw_address_row *row = &tables->addresses[lookup->slots[at]];
+
+		if (fw_ip_equal(&row->ip, ip))
+			return row->peer_class;
+	}
+	boundary = fw_blocks_find(compiler, ip);
+	return boundary ? boundary->class->rank : FW_TABLES_WORLD;
+}
+
+/* False when a ninth kind of backend comes. */
+static bool add_group(struct fw_service_row *row, uint32_t class, uint16_t port)
+{
+	uint32_t at = row->group_count;
+
+	for (uint32_t i = 0; i < row->group_count; i++) {
+		if (row->group[i].peer_class == class && row->group[i].port == port)
+			return true;
+	}
+	if (row->group_count == FW_SERVICE_GROUPS)
+		return false;
+	for (; at; at--) { /* sorted: the order of backends means nothing */
+		if (row->group[at - 1].peer_class < class ||
+		    (row->group[at - 1].peer_class == class && row->group[at - 1].port < port))
+			break;
+		row->group[at] = row->group[at - 1];
+	}
+	row->group[at].peer_class = class;
+	row->group[at].port = port;
+	row->group_count++;
+	return true;
+}
+
+static void add_backends(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			 const struct lookup *lookup, const struct fw_vip *vip,
+			 struct fw_service_row *row)
+{
+	const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+	int four = fw_ip_is4(&vip->ip);
+
+	for (size_t i = 0; row->state != FW_SERVICE_WIDE && i < ports->backends[four].count; i++) {
+		const struct fw_backend *backend = &ports->backends[four].items[i];
+
+		row->state = FW_SERVICE_RESOLVED;
+		if (!add_group(row, class_of(compiler, tables, lookup, &backend->ip),
+			       backend->port))
+			row->state = FW_SERVICE_WIDE;
+	}
+}
+
+static bool same_vip(const struct fw_vip *a, const struct fw_vip *b)
+{
+	return fw_ip_equal(&a->ip, &b->ip) && a->port == b->port && a->protocol == b->protocol;
+}
+
+static int begin_service(const struct fw_vip *vip, struct fw_tables *tables,
+			 struct fw_service_row *row)
+{
+	const struct fw_service_text *text = (const struct fw_service_text *)vip->service->text;
+
+	*row = (struct fw_service_row){
+		.ip = vip->ip,
+		.port = vip->port,
+		.protocol = vip->protocol,
+		.state = FW_SERVICE_EMPTY,
+		.namespace = text->namespace,
+		.name = text->name,
+		.port_name = fw_arena_text(tables->arena,
+					   vip->service->service->ports[vip->port_index].name),
+	};
+	return row->port_name ? fw_arena_hold(tables->arena, vip->service->text) : -ENOMEM;
+}
+
+/* Two services that share (address, port, protocol) are one row with the backends of both, named by
+ * the first. */
+int fw_emit_services(struct fw_compiler *compiler, struct fw_tables *tables)
+{
+	const struct fw_vip *vips = compiler->vips.items;
+	struct lookup lookup = {0};
+	int r = make_lookup(tables, &lookup);
+
+	tables->services = malloc((compiler->vips.count + 1) * sizeof(*tables->services));
+	if (!tables->services)
+		r = -ENOMEM;
+	for (size_t i = 0; !r && i < compiler->vips.count; i++) {
+		struct fw_service_row *row = &tables->services[tables->services_count];
+
+		if (i && same_vip(&vips[i - 1], &vips[i]))
+			row--;
+		else
+			r = begin_service(&vips[i], tables, row);
+		if (r)
+			break;
+		tables->services_count = (size_t)(row - tables->services) + 1;
+		add_backends(compiler, tables, &lookup, &vips[i], row);
+		if (row->state == FW_SERVICE_WIDE)
+			row->group_count = 0;
+	}
+	free(lookup.slots);
+	return r;
+}

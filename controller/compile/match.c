@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which terms hold a pod. Each selector term hangs in the bucket of one requirement that the pod
+ * must meet by having a label: (namespace, key, value) for In, (namespace, key) for Exists; a term
+ * without such a requirement hangs in the bucket of its namespace. A bucket is only a hint (equal
+ * hashes may share one): every candidate is evaluated.
+ */
+#include "compile/match.h"
+
+#include <string.h>
+
+struct bucket {
+	uint64_t hash;
+	FW_LIST(struct fw_term *) terms;
+};
+
+#define ANY_NAMESPACE ""
+
+static uint64_t scope_of(const char *namespace)
+{
+	return fw_hash_text(0x5c09e, namespace);
+}
+
+static uint64_t hash_key(uint64_t scope, uint64_t key)
+{
+	return fw_hash_mix(scope, key);
+}
+
+static uint64_t hash_value(uint64_t scope, uint64_t key, uint64_t value)
+{
+	return fw_hash_mix(fw_hash_mix(scope, key), value);
+}
+
+static uint64_t of_text(const char *text)
+{
+	return fw_hash_text(1, text);
+}
+
+static bool has_hash(const void *item, const void *key)
+{
+	return ((const struct bucket *)item)->hash == *(const uint64_t *)key;
+}
+
+static struct bucket *find(const struct fw_terms *terms, uint64_t hash)
+{
+	return fw_htab_find(&terms->buckets, hash, has_hash, &hash);
+}
+
+/* The requirement to hang the term on: In with the fewest values, else Exists; NULL: none. */
+static const struct fw_requirement *anchor(const struct fw_term *term)
+{
+	const struct fw_requirement *best = NULL;
+
+	for (size_t i = 0; i < term->pods.count; i++) {
+		const struct fw_requirement *item = &term->pods.items[i];
+
+		if (item->op == FW_OP_EXISTS && !best)
+			best = item;
+		if (item->op == FW_OP_IN &&
+		    (!best || best->op != FW_OP_IN || item->value_count < best->value_count))
+			best = item;
+	}
+	return best;
+}
+
+static int hang(struct fw_terms *terms, uint64_t hash, struct fw_term *term)
+{
+	struct bucket *bucket = find(terms, hash);
+	int r;
+
+	if (!bucket) {
+		bucket = calloc(1, sizeof(*bucket));
+		if (!bucket)
+			return -ENOMEM;
+		bucket->hash = hash;
+		r = fw_htab_add(&terms->buckets, hash, bucket);
+		if (r) {
+			free(bucket);
+			return r;
+		}
+	}
+	r = FW_ROOM(&bucket->terms, 1);
+	if (r)
+		return r;
+	bucket->terms.items[bucket->terms.count++] = term;
+	return 0;
+}
+
+static int take_down(struct fw_terms *terms, uint64_t hash, struct fw_term *term)
+{
+	struct bucket *bucket = find(terms, hash);
+
+	for (size_t i = 0; bucket && i < bucket->terms.count; i++) {
+		if (bucket->terms.items[i] != term)
+			continue;
+		bucket->terms.items[i] = bucket->terms.items[--bucket->terms.count];
+		break;
+	}
+	if (bucket && !bucket->terms.count) {
+		fw_htab_remove(&terms->buckets, hash, bucket);
+		free(bucket->terms.items);
+		free(bucket);
+	}
+	return 0;
+}
+
+/* Calls `change` for each bucket of the term. */
+static int each_bucket(struct fw_terms *terms, struct fw_term *term,
+		       int (*change)(struct fw_terms *, uint64_t, struct fw_term *))
+{
+	uint64_t scope = scope_of(term->namespace ? term->namespace : ANY_NAMESPACE), key;
+	const struct fw_requirement *item = anchor(term);
+
+	if (term->is_block)
+		return 0;
+	if (!item)
+		return change(terms, scope, term);
+	key = of_text(item->key);
+	if (item->op == FW_OP_EXISTS)
+		return change(terms, hash_key(scope, key), term);
+	for (size_t i = 0; i < item->value_count; i++) {
+		int r = change(terms, hash_value(scope, key, of_text(item->values[i])), term);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int fw_match_add(struct fw_terms *terms, struct fw_term *term)
+{
+	return each_bucket(terms, term, hang);
+}
+
+void fw_match_remove(struct fw_terms *terms, struct fw_term *term)
+{
+	(void)each_bucket(terms, term, take_down);
+}
+
+void fw_match_done(struct fw_terms *terms)
+{
+	for (size_t i = 0; i < terms->buckets.cap; i++) {
+		struct bucket *bucket = terms->buckets.slots[i].item;
+
+		if (!bucket)
+			continue;
+		free(bucket->terms.items);
+		free(bucket);
+	}
+	fw_htab_done(&terms->buckets);
+}
+
+/* A namespace that the model does not hold has no labels to match: no namespaceSelector matches it.
+ */
+bool fw_term_holds_realm(const struct fw_term *term, struct fw_realm *realm)
+{
+	bool yes;
+
+	if (term->namespace)
+		return !strcmp(term->namespace, realm->name);
+	if (term->id < realm->known_cap && realm->known[term->id])
+		return realm->known[term->id] == 2;
+	yes = realm->object && fw_selector_matches(&term->namespaces, &realm->object->labels);
+	if (term->id < realm->known_cap)
+		realm->known[term->id] = yes ? 2 : 1;
+	return yes;
+}
+
+bool fw_term_holds_pod(const struct fw_term *term, struct fw_realm *realm, const struct fw_pod *pod)
+{
+	return !term->is_block && fw_term_holds_realm(term, realm) &&
+	       fw_selector_matches(&term->pods, &pod->object.labels);
+}
+
+static int try_bucket(const struct fw_terms *terms, uint64_t hash, struct fw_realm *realm,
+		      const struct fw_pod *pod, struct fw_ids *ids)
+{
+	const struct bucket *bucket = find(terms, hash);
+	int r = bucket ? FW_ROOM(ids, bucket->terms.count) : 0;
+
+	if (r)
+		return r;
+	for (size_t i = 0; bucket && i < bucket->terms.count; i++) {
+		if (fw_term_holds_pod(bucket->terms.items[i], realm, pod))
+			ids->items[ids->count++] = bucket->terms.items[i]->id;
+	}
+	return 0;
+}
+
+int fw_terms_match(const struct fw_terms *terms, struct fw_realm *realm, const struct fw_pod *pod,
+		   struct fw_ids *ids)
+{
+	uint64_t scopes[2] = {scope_of(ANY_NAMESPACE), scope_of(realm->name)};
+	const struct fw_labels *labels = &pod->object.labels;
+	int r = 0;
+
+	for (size_t s = 0; !r && s < 2; s++)
+		r = try_bucket(terms, scopes[s], realm, pod, ids);
+	for (size_t i = 0; !r && i < labels->count; i++) {
+		uint64_t key = of_text(labels->items[i].key);
+		uint64_t value = of_text(labels->items[i].value);
+
+		for (size_t s = 0; !r && s < 2; s++) {
+			r = try_bucket(terms, hash_key(scopes[s], key), realm, pod, ids);
+			if (!r)
+				r = try_bucket(terms, hash_value(scopes[s], key, value), realm, pod,
+					       ids);
+		}
+	}
+	return r;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pods to the sets of terms that hold them. In: Pod objects, realms, terms. Out: per pod one
+ * interned set. A pod that did not change is asked about new terms only. Host-network and finished
+ * pods are nobody's peer (edge cases 21, 23).
+ */
+#include <string.h>
+
+#include "compile/stages.h"
+
+#define FRESH_MAX 48 /* more new terms than that: the index over all terms is faster */
+
+static int make(void *context, const struct fw_object *object, void **ret_record)
+{
+	const struct fw_pod *pod = (const struct fw_pod *)object;
+	struct fw_compiler *compiler = context;
+	struct fw_member *member = calloc(1, sizeof(*member));
+
+	if (!member)
+		return -ENOMEM;
+	if (fw_realm_take(compiler, object->namespace, &member->realm)) {
+		free(member);
+		return -ENOMEM;
+	}
+	member->pod = pod;
+	member->peer = !pod->host_network && !pod->finished;
+	member->dirty = true;
+	*ret_record = member;
+	return 0;
+}
+
+static void drop(void *context, void *record)
+{
+	struct fw_compiler *compiler = context;
+	struct fw_member *member = record;
+
+	member->dead = true;
+	compiler->dead_members.items[compiler->dead_members.count++] = member;
+}
+
+static bool is_needed(const struct fw_portname *portname, const struct fw_ids *ids)
+{
+	for (size_t i = 0; i < portname->users.count; i++) {
+		uint32_t term = portname->users.items[i].term;
+
+		if (term == FW_TERM_NONE)
+			return true;
+		for (size_t k = 0; k < ids->count; k++) {
+			if (ids->items[k] == term)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What the pod's own numbers are for the port names that rules about it ask for. */
+static int find_named(struct fw_compiler *compiler, const struct fw_pod *pod)
+{
+	const struct fw_terms *terms = &compiler->terms;
+
+	compiler->scratch_named.count = 0;
+	for (size_t i = 0; pod->port_count && i < terms->portnames.count; i++) {
+		const struct fw_portname *portname = terms->portnames.items[i];
+		uint16_t port = portname->users.count ? fw_portname_resolve(portname, pod) : 0;
+		int r;
+
+		if (!port || !is_needed(portname, &compiler->scratch_ids))
+			continue;
+		r = FW_ROOM(&compiler->scratch_named, 1);
+		if (r)
+			return r;
+		compiler->scratch_named.items[compiler->scratch_named.count++] =
+			(uint64_t)portname->id << 16 | port;
+	}
+	return 0;
+}
+
+static int match_fresh(struct fw_compiler *compiler, struct fw_member *member)
+{
+	const struct fw_terms *terms = &compiler->terms;
+	struct fw_ids *ids = &compiler->scratch_ids;
+
+	for (size_t i = 0; i < terms->fresh.count; i++) {
+		const struct fw_term *term = terms->fresh.items[i];
+		int r;
+
+		if (!term->refs || !fw_term_holds_pod(term, &member->realm->realm, member->pod))
+			continue;
+		r = FW_ROOM(ids, 1);
+		if (r)
+			return r;
+		ids->items[ids->count++] = term->id;
+	}
+	return 0;
+}
+
+/* The old set without what goes away, and what is new. *ret_same: nothing of that applies. */
+static int adjust(struct fw_compiler *compiler, struct fw_member *member, bool *ret_same)
+{
+	const struct fw_idset *set = member->set;
+	struct fw_ids *ids = &compiler->scratch_ids;
+	int r = FW_ROOM(ids, set->count);
+	size_t kept;
+
+	if (r)
+		return r;
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct fw_term *term = compiler->terms.by_id.items[set->ids[i]];
+
+		if (term->refs)
+			ids->items[ids->count++] = set->ids[i];
+	}
+	kept = ids->count;
+	r = match_fresh(compiler, member);
+	*ret_same = kept == set->count && ids->count == kept;
+	return r;
+}
+
+static int update(struct fw_compiler *compiler, struct fw_member *member, bool all)
+{
+	struct fw_idset *set;
+	bool same = false;
+	int r;
+
+	compiler->scratch_ids.count = 0;
+	if (member->dirty || all || !member->set)
+		r = fw_terms_match(&compiler->terms, &member->realm->realm, member->pod,
+				   &compiler->scratch_ids);
+	else
+		r = adjust(compiler, member, &same);
+	member->dirty = false;
+	if (r || (same && !compiler->terms.users_changed))
+		return r;
+	r = find_named(compiler, member->pod);
+	if (!r)
+		r = fw_sets_intern(&compiler->sets, compiler->scratch_ids.items,
+				   compiler->scratch_ids.count, compiler->scratch_named.items,
+				   compiler->scratch_named.count, &set);
+	if (r)
+		return r;
+	if (set == member->set) {
+		fw_sets_drop(&compiler->sets, set);
+		return 0;
+	}
+	fw_sets_drop(&compiler->sets, member->set);
+	member->set = set;
+	member->moved = true;
+	compiler->sets_changed = true;
+	return 0;
+}
+
+/* Terms that concern pods and came or went. */
+static size_t count_fresh(const struct fw_terms *terms, bool *ret_gone)
+{
+	size_t fresh = 0;
+
+	*ret_gone = false;
+	for (size_t i = 0; i < terms->fresh.count; i++)
+		fresh += terms->fresh.items[i]->refs && !terms->fresh.items[i]->is_block;
+	for (size_t i = 0; i < terms->idle.count; i++) {
+		if (!terms->idle.items[i]->refs && !terms->idle.items[i]->is_block)
+			*ret_gone = true;
+	}
+	return fresh;
+}
+
+int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
+{
+	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
+	struct fw_object *const *objects;
+	size_t count = fw_model_list(model, FW_KIND_POD, &objects), fresh;
+	bool gone, terms_changed;
+	int r = FW_ROOM(&compiler->dead_members, compiler->pods.count + 1);
+
+	if (!r)
+		r = fw_track_update(&compiler->pods, objects, count, &ops,
+				    &compiler->claims_changed);
+	if (r)
+		return r;
+	fresh = count_fresh(&compiler->terms, &gone);
+	terms_changed = fresh || gone || compiler->terms.users_changed;
+	if (!compiler->claims_changed && !terms_changed && !compiler->realms_changed)
+		return 0;
+	r = fw_realms_prepare(compiler);
+	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
+		struct fw_member *member = compiler->pods.rows[i].record;
+
+		member->dirty |= member->realm->changed;
+		if (member->peer && (member->dirty || terms_changed))
+			r = update(compiler, member, fresh > FRESH_MAX);
+	}
+	return r;
+}
+
+static void free_member(struct fw_compiler *compiler, struct fw_member *member)
+{
+	fw_sets_drop(&compiler->sets, member->set);
+	fw_realm_drop(compiler, member->realm);
+	fw_subject_drop(compiler, member->subject);
+	fw_blob_drop(member->names);
+	free(member);
+}
+
+void fw_pods_settle(struct fw_compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->dead_members.count; i++)
+		free_member(compiler, compiler->dead_members.items[i]);
+	compiler->dead_members.count = 0;
+	if (compiler->sets_changed) {
+		for (size_t i = 0; i < compiler->pods.count; i++)
+			((struct fw_member *)compiler->pods.rows[i].record)->moved = false;
+	}
+	compiler->sets_changed = false;
+}
+
+/* When everything goes: sets, realms and subjects are freed by their owners. */
+static void forget_member(void *record)
+{
+	struct fw_member *member = record;
+
+	fw_blob_drop(member->names);
+	free(member);
+}
+
+void fw_pods_done(struct fw_compiler *compiler)
+{
+	fw_track_done(&compiler->pods, forget_member);
+	for (size_t i = 0; i < compiler->dead_members.count; i++)
+		forget_member(compiler->dead_members.items[i]);
+	free(compiler->dead_members.items);
+	free(compiler->scratch_ids.items);
+	free(compiler->scratch_named.items);
+}
