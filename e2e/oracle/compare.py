@@ -7,6 +7,7 @@ smallest world for the first difference. The oracle is a parameter, so that a te
 It must never excuse a difference: the one exception is counted and printed by name.
 """
 import copy
+import difflib
 import json
 import random
 import subprocess
@@ -211,6 +212,38 @@ def changes(seed, steps):
     return {"objects": start, "node": "", "podRanges": first["podRanges"], "steps": made}, list(state.values())
 
 
+def in_short(text):
+    """Of two prints of tables only the lines that are not in both."""
+    if "remembered:\n" not in text:
+        return text[:2000]
+    head, _, rest = text.partition("remembered:\n")
+    left, _, right = rest.partition("\nfresh:\n")
+    lines = difflib.unified_diff(left.splitlines(), right.splitlines(), "remembered", "fresh", lineterm="", n=1)
+    return head + "\n" + "\n".join(list(lines)[:60])
+
+
+def shrink_changes(judge, question):
+    """Takes away objects and steps one by one, as long as the last step still shows a difference."""
+    def shows(smaller):
+        return bool(judge.ask(smaller).get("differ"))
+
+    again = True
+    while again:
+        again = False
+        for field in ("steps", "objects"):
+            for index in reversed(range(len(question[field]))):
+                smaller = dict(question, **{field: world.without(question[field], (index,))})
+                if shows(smaller):
+                    question, again = smaller, True
+    return question
+
+
+def explain_changes(judge, question):
+    small = shrink_changes(judge, question)
+    return "smallest start: %s\nsteps: %s\n%s" % (json.dumps(small["objects"]), json.dumps(small["steps"]),
+                                                 in_short(judge.ask(small)["differ"]))
+
+
 def compare_changes(build, seeds, steps, *options):
     """(steps taken, None or the first difference): remembered = fresh after each step, and any order gives the same."""
     judge, taken = Judge(build, *options), 0
@@ -222,14 +255,14 @@ def compare_changes(build, seeds, steps, *options):
                 return taken, "seed %d: %s" % (seed, answer["error"])
             taken += answer["steps"]
             if answer["differ"]:
-                return taken, "seed %d: %s" % (seed, answer["differ"])
+                return taken, "seed %d: %s" % (seed, explain_changes(judge, question))
             chance = random.Random(seed)
             for _ in range(2):
                 chance.shuffle(end)
                 fresh = judge.ask(dict(question, objects=[], steps=[{"put": obj} for obj in end]))
                 if fresh.get("print") != answer["print"]:
-                    return taken, "seed %d: another order gives other tables:\n%s\n---\n%s" % (
-                        seed, answer["print"], fresh.get("print", fresh))
+                    return taken, "seed %d: another order gives other tables: %s" % (seed, in_short(
+                        "remembered:\n%s\nfresh:\n%s" % (answer["print"], fresh.get("print", fresh))))
     finally:
         judge.close()
     return taken, None
