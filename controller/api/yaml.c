@@ -324,6 +324,7 @@ static int merge(struct parser *p, cJSON *object, cJSON *from)
 {
 	if (cJSON_IsObject(from))
 		return merge_members(p, object, from);
+	p->line = (unsigned int)from->valueint;
 	if (!cJSON_IsArray(from))
 		return fw_err_set(p->err, -EINVAL, "<< needs a mapping");
 	for (cJSON *item = from->child; item; item = item->next) {
