@@ -388,3 +388,13 @@ void fw_kernel_name(const struct fw_kernel *kernel, const struct fw_said *said,
 		(void)snprintf(ret_name->rule, sizeof(ret_name->rule), "decision %u",
 			       said->decision);
 }
+
+void fw_kernel_spoil(struct fw_kernel *kernel)
+{
+	struct fw_range *ranges = fw_datapath_ranges(kernel->datapath);
+	const uint32_t rows = fw_datapath_capacity(kernel->datapath, FW_MAP_RANGES);
+
+	for (uint32_t i = 0; i < rows; i++)
+		if (ranges[i].lo < ranges[i].hi)
+			ranges[i].hi--;
+}

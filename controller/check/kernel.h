@@ -32,5 +32,8 @@ int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct f
 		    struct fw_err *err);
 void fw_kernel_name(const struct fw_kernel *kernel, const struct fw_said *said,
 		    struct fw_decision_name *ret_name);
+/* For tests of the comparison itself: makes the kernel's copy of the policy wrong by one port,
+ * behind apply's back. */
+void fw_kernel_spoil(struct fw_kernel *kernel);
 
 #endif

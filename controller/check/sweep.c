@@ -13,6 +13,8 @@
 #define PEERS_MAX	512u
 #define PORTS_MAX	256u
 #define DIFFERENCES_MAX 20u
+#define FILL_FROM	5000u  /* questions for one world: fewer are better spent on what matters */
+#define PORT_END	20000u /* source ports begin here */
 
 struct questions {
 	struct fw_ip peers[PEERS_MAX];
@@ -100,6 +102,33 @@ static void collect(const struct fw_world *world, struct questions *questions)
 	}
 }
 
+static uint64_t next_random(uint64_t *state) /* xorshift64 */
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 16;
+}
+
+/* Room that is left is filled with addresses near those that matter, and with any ports. */
+static void fill_up(struct questions *questions, size_t peers, size_t keys, uint64_t *state)
+{
+	static const uint32_t ported[] = {FW_PROTO_TCP, FW_PROTO_UDP, FW_PROTO_SCTP};
+	const size_t known = questions->peer_count;
+
+	for (size_t tries = 0; known && tries < peers && questions->peer_count < peers; tries++) {
+		struct fw_ip ip = questions->peers[next_random(state) % known];
+
+		ip.b[15] = (uint8_t)next_random(state);
+		if (next_random(state) % 4 == 0)
+			ip.b[14] ^= (uint8_t)(1u << next_random(state) % 8);
+		add_peer(questions, &ip);
+	}
+	for (size_t tries = 0; tries < keys && questions->key_count < keys; tries++)
+		add_key(questions, ported[next_random(state) % 3],
+			(uint32_t)next_random(state) % PORT_END);
+}
+
 static bool complete(struct fw_end *end, const struct fw_ip *local, const struct fw_ip *remote,
 		     uint32_t key)
 {
@@ -146,10 +175,7 @@ static int ask_pod(struct fw_compare *compare, const struct fw_pod *pod,
 		for (size_t i = 0; i < pod->ip_count && r >= 0; i++)
 			for (size_t p = 0; p < questions->peer_count && r >= 0; p++)
 				for (size_t k = 0; k < questions->key_count && r >= 0; k++) {
-					*state ^= *state << 13; /* xorshift64 */
-					*state ^= *state >> 7;
-					*state ^= *state << 17;
-					if ((*state >> 32) >= keep)
+					if ((next_random(state) & 0xffffffff) >= keep)
 						continue;
 					if (complete(&end, &pod->ips[i], &questions->peers[p],
 						     questions->keys[k]))
@@ -171,6 +197,8 @@ int fw_compare_run(struct fw_compare *compare, uint64_t limit, uint64_t seed,
 	if (!questions)
 		return -ENOMEM;
 	collect(world, questions);
+	if (limit > FILL_FROM)
+		fill_up(questions, PEERS_MAX / 4, PORTS_MAX / 2, &state);
 	whole = (uint64_t)questions->peer_count * questions->key_count * world->tables->pods_count *
 		2;
 	if (whole > limit)

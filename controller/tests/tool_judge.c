@@ -10,10 +10,11 @@
  * or, for steps, {"steps": n, "print": the tables after the last, "differ": where a compiler that
  * remembers and a fresh one disagreed}; or {"error": text}.
  *
- * usage: tool_judge [--kernel [--sweep N]]
+ * usage: tool_judge [--kernel [--sweep N] [--spoil]]
  *   --kernel   also asks the BPF programs each question, and after each step; adds "asked": n and
  * "differ": text
  *   --sweep N  per world, N questions of the tool's own more, for tables and programs
+ *   --spoil    the kernel's tables are made wrong first: the comparison must find it
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@
 #define PODS	 24u /* subjects of one world */
 
 struct judge {
-	bool with_kernel;
+	bool with_kernel, spoil;
 	uint64_t sweep, seed;
 	struct fw_kernel *kernel; /* NULL without --kernel */
 	uint64_t asked;		  /* of tables and programs, this line */
@@ -267,6 +268,8 @@ static int judge_world(struct judge *judge, const cJSON *line, struct fw_buf *ou
 		r = fw_world_compile(&world, NULL, err);
 	if (r == 0 && judge->kernel)
 		r = fw_kernel_program(judge->kernel, &world, err);
+	if (r == 0 && judge->spoil && judge->kernel)
+		fw_kernel_spoil(judge->kernel);
 	if (r == 0 && judge->kernel)
 		r = fw_compare_new(judge->kernel, &world, &compare);
 	if (r == 0)
@@ -398,10 +401,13 @@ static int read_options(int argc, char **argv, struct judge *judge)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--kernel") == 0) {
 			judge->with_kernel = true;
+		} else if (strcmp(argv[i], "--spoil") == 0) {
+			judge->spoil = true;
 		} else if (strcmp(argv[i], "--sweep") == 0 && i + 1 < argc) {
 			judge->sweep = strtoull(argv[++i], NULL, 10);
 		} else {
-			(void)fprintf(stderr, "usage: tool_judge [--kernel [--sweep N]]\n");
+			(void)fprintf(stderr,
+				      "usage: tool_judge [--kernel [--sweep N] [--spoil]]\n");
 			return -1;
 		}
 	}

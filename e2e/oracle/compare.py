@@ -143,9 +143,9 @@ def compare(build, seeds, packets):
     return count, None
 
 
-def compare_kernel(build, seeds, sweep):
+def compare_kernel(build, seeds, sweep, *options):
     """(questions asked of tables and programs, None or the first differences)"""
-    judge, asked = Judge(build, "--kernel", "--sweep", str(sweep)), 0
+    judge, asked = Judge(build, "--kernel", "--sweep", str(sweep), *options), 0
     try:
         for seed in seeds:
             answer = judge.ask(world.make(seed, 40))
