@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `fwctl status`: is this node all right, and what to do if not. Exit 4 when it is not. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "output.h"
+#include "show/print.h"
+
+static const char help[] =
+	"usage: fwctl status [-o json] [--color auto|always|never] [--server PATH]\n"
+	"\n"
+	"One look at this node: coverage, enforcement, policies, input that is wrong, tables, "
+	"losses.\n"
+	"\n"
+	"Exit: 0 all is well, 4 something is not (the first line says what), 3 podwalld does not "
+	"answer.\n"
+	"\n"
+	"  fwctl status\n"
+	"  fwctl status -o json | jq .endpoints\n";
+
+static unsigned int number(const cJSON *object, const char *name)
+{
+	double value = fw_json_number(object, name);
+
+	return value > 0 && value < 4e9 ? (unsigned int)value : 0;
+}
+
+static void print_escaped(const char *text)
+{
+	struct fw_buf buf;
+
+	fw_buf_init(&buf, 65536);
+	(void)fw_buf_append_escaped(&buf, text);
+	(void)printf("%s", buf.data ? buf.data : "");
+	fw_buf_done(&buf);
+}
+
+static void print_head(const cJSON *answer, bool color)
+{
+	bool healthy = fw_json_true(answer, "healthy");
+	const cJSON *problem = cJSON_GetArrayItem(fw_json_get(answer, "problems"), 0);
+	int more = cJSON_GetArraySize(fw_json_get(answer, "problems")) - 1;
+
+	(void)printf("podwall %s  ", fw_json_text(answer, "version"));
+	if (color)
+		(void)printf("\x1b[%sm%s\x1b[0m", healthy ? "32" : "31;1",
+			     healthy ? "OK" : "NOT OK");
+	else
+		(void)printf("%s", healthy ? "OK" : "NOT OK");
+	if (cJSON_IsString(problem)) {
+		(void)printf("  ");
+		print_escaped(problem->valuestring);
+		if (more > 0)
+			(void)printf("  (and %d more below)", more);
+	}
+	(void)printf("\n");
+}
+
+/* The fullest table's percentage, and which hooks carry the programs. */
+static void print_node(const cJSON *answer)
+{
+	static const struct fw_column columns[] = {
+		{"NODE", false, true},	       {"READY", false, false},
+		{"ENFORCEMENT", false, false}, {"PODS", true, false},
+		{"UNCOVERED", true, false},    {"LOCKED", true, false},
+		{"REVISION", true, false},     {"BEHIND", true, false},
+		{"MAPS", true, false},	       {"LOST", true, false},
+		{"HOOK", false, false}};
+	_cleanup_(fw_table_free) struct fw_table *table = NULL;
+	const cJSON *endpoints = fw_json_get(answer, "endpoints"),
+		    *hooks = fw_json_get(answer, "hooks");
+	const cJSON *fullest = cJSON_GetArrayItem(fw_json_get(answer, "maps"), 0);
+	double behind = fw_json_number(answer, "revision") - fw_json_number(answer, "applied");
+	bool tcx = number(hooks, "tcx") > 0, clsact = number(hooks, "clsact") > 0;
+
+	if (fw_table_new(columns, sizeof(columns) / sizeof(*columns), &table))
+		return;
+	fw_table_add(table, "%s", fw_json_text(answer, "node"));
+	fw_table_add(table, "%s", fw_json_true(answer, "healthy") ? "yes" : "no");
+	fw_table_add(table, "%s",
+		     !strcmp(fw_json_text(answer, "enforcement"), "Audit") ? "AUDIT" : "enforce");
+	fw_table_add(table, "%u", number(endpoints, "total"));
+	fw_table_add(table, "%u", number(endpoints, "uncovered"));
+	fw_table_add(table, "%u", number(endpoints, "locked"));
+	fw_table_add(table, "%.0f", fw_json_number(answer, "revision"));
+	fw_table_add(table, "%.0f", behind > 0 ? behind : 0);
+	fw_table_add(table, "%u%%", number(fullest, "percent"));
+	fw_table_add(table, "%.0f", fw_json_number(fw_json_get(answer, "records"), "lost"));
+	fw_table_add(table, "%s",
+		     tcx && clsact ? "tcx+clsact"
+		     : tcx	   ? "tcx"
+		     : clsact	   ? "clsact"
+				   : "-");
+	(void)fw_table_print(table);
+}
+
+static void print_line(const char *head, const char *text)
+{
+	(void)printf("%-9s ", head);
+	print_escaped(text);
+	(void)printf("\n");
+}
+
+static void print_policies(const cJSON *answer)
+{
+	const cJSON *policies = fw_json_get(answer, "policies"), *broken, *item;
+	int invalid;
+
+	broken = fw_json_get(policies, "broken");
+	invalid = cJSON_GetArraySize(broken);
+	(void)printf("%-9s %u enforced, %u audit", "policies", number(policies, "enforced"),
+		     number(policies, "audit"));
+	if (number(policies, "audit"))
+		(void)printf(" (policies --pending)");
+	(void)printf(", %d invalid\n", invalid);
+	cJSON_ArrayForEach(item, broken) {
+		char text[768];
+
+		(void)snprintf(text, sizeof(text), "%s: %s (what it selects is isolated)",
+			       fw_json_text(item, "object"), fw_json_text(item, "text"));
+		print_line("invalid", text);
+	}
+}
+
+static void print_input(const cJSON *answer)
+{
+	const cJSON *source = fw_json_get(answer, "source"),
+		    *objects = fw_json_get(answer, "objects"), *item;
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "%s%s", fw_json_text(source, "description"),
+		       fw_json_true(source, "connected")
+			       ? ""
+			       : " (NOT CONNECTED: the last state stays in force)");
+	print_line("source", text);
+	(void)snprintf(
+		text, sizeof(text), "%u namespaces, %u pods, %u services, %u policies, %u nodes",
+		number(objects, "namespaces"), number(objects, "pods"), number(objects, "services"),
+		number(objects, "policies"), number(objects, "nodes"));
+	print_line("objects", text);
+	cJSON_ArrayForEach(item, fw_json_get(answer, "errors")) {
+		const char *object = fw_json_text(item, "object");
+
+		(void)snprintf(text, sizeof(text), "%s: %s%s%s", fw_json_text(item, "where"),
+			       object, *object ? ": " : "", fw_json_text(item, "text"));
+		print_line("error", text);
+	}
+}
+
+static void print_problems(const cJSON *answer)
+{
+	const cJSON *item, *problems = fw_json_get(answer, "problems");
+	bool first = true;
+
+	cJSON_ArrayForEach(item, problems) {
+		if (!first && cJSON_IsString(item))
+			print_line("problem", item->valuestring);
+		first = false;
+	}
+	if (number(fw_json_get(answer, "endpoints"), "uncovered") ||
+	    number(fw_json_get(answer, "endpoints"), "locked"))
+		print_line("next", "fwctl endpoints    says for each pod why");
+}
+
+int cmd_status(int argc, char **argv)
+{
+	_cleanup_json_ cJSON *answer = NULL;
+	struct fw_common common;
+	struct fw_err err = {""};
+	unsigned int flags;
+	int code = fw_common_parse(argc, argv, help, NULL, &flags, &common);
+
+	if (code >= 0)
+		return code;
+	if (optind < argc)
+		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
+	code = (int)fw_client_ask("{\"op\":\"status\"}", &answer, &err);
+	if (code)
+		return fw_fail((enum fw_exit)code, argv[0], "%s", err.text);
+	if (common.json) {
+		code = fw_print_json(answer);
+	} else {
+		print_head(answer, fw_color_wanted(common.color));
+		print_node(answer);
+		print_policies(answer);
+		print_input(answer);
+		print_problems(answer);
+	}
+	return code ? code : fw_json_true(answer, "healthy") ? FW_EXIT_OK : FW_EXIT_FALSE;
+}
