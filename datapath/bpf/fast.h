@@ -73,28 +73,23 @@ static __always_inline int fw_fast_ip4(const struct __sk_buff *skb, const struct
 			  ep->generation, fast);
 }
 
-static __always_inline __u64 fw_fast_word(const char *data)
-{
-	return (__u64) * (const __u32 *)(data + 4) << 32 | *(const __u32 *)data;
-}
-
+/* IPv6 addresses whose upper half is zero (mapped, compatible, loopback) are for the careful path.
+ */
 static __always_inline int fw_fast_ip6(const struct __sk_buff *skb, const struct fw_endpoint *ep,
 				       const char *data, const int direction, struct fw_fast *fast)
 {
-	const char *own = data + (direction == FW_EGRESS ? 22 : 38),
-		   *remote = data + (direction == FW_EGRESS ? 38 : 22);
+	const __u64 *source = (const __u64 *)(data + 22), *target = (const __u64 *)(data + 38);
+	const __u64 *own = direction == FW_EGRESS ? source : target;
+	const __u64 *remote = direction == FW_EGRESS ? target : source;
 	const __u64 *first = (const __u64 *)ep->ip6;
 	__u32 length = bpf_ntohs(*(const __u16 *)(data + 18));
-	__u64 high = fw_fast_word(own), low = fw_fast_word(own + 8);
 
-	if (data + 62 > (const char *)(long)skb->data_end)
-		return -1;
 	if ((*(const __u8 *)(data + 14) & 0xf0) != 0x60 || length < 8 || length + 54 > skb->len)
 		return -1;
-	if (high != first[0] || low != first[1] || !(high | low))
+	if (own[0] != first[0] || own[1] != first[1] || !own[0] || !remote[0])
 		return -1;
-	fast->p->key.remote.d[0] = fw_fast_word(remote);
-	fast->p->key.remote.d[1] = fw_fast_word(remote + 8);
+	fast->p->key.remote.d[0] = remote[0];
+	fast->p->key.remote.d[1] = remote[1];
 	return fw_fast_l4(skb, data + 54, *(const __u8 *)(data + 20), 54, length, direction,
 			  ep->generation, fast);
 }

@@ -59,8 +59,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 #define FW_KEY_LOCAL(key)    ((__u16)(key)->rest)
 #define FW_KEY_REMOTE(key)   ((__u16)((key)->rest >> 16))
 #define FW_KEY_ADDRESS(key)  ((__u8)((key)->rest >> 40) & FW_FLOW_ADDRESS)
-#define FW_DECISION_TOLD     (~(FW_DECISION_ASKED_IN | FW_DECISION_ASKED_OUT)) /* what records carry \
-										*/
+#define FW_DECISION_TOLD                                                                           \
+	(~(FW_DECISION_ASKED_IN | FW_DECISION_ASKED_OUT)) /* what records carry                    \
+							   */
 #define FW_FLOW_ADDRESS_GROUP  6 /* kind: the local address is multicast or broadcast */
 #define FW_FLOW_ADDRESS_LINK   7
 #define FW_FLOW_ADDRESS_NOBODY 0xff
