@@ -42,24 +42,11 @@ static int compare_terms(const void *left, const void *right)
 	return order ? order : fw_digest_compare(&a->digest, &b->digest);
 }
 
-struct named {
-	const struct fw_portname *portname;
-	uint16_t port;
-};
-
-static int compare_named(const void *left, const void *right)
-{
-	const struct named *a = left, *b = right;
-	int order = strcmp(a->portname->name, b->portname->name);
-
-	return order ? order : (int)a->portname->protocol - (int)b->portname->protocol;
-}
-
 /* Everything a class is made of, in an order that does not depend on ids. */
 struct parts {
 	struct fw_term **terms;
 	size_t term_count;
-	struct named *named;
+	struct fw_named_port *named;
 	size_t named_count;
 };
 
@@ -71,23 +58,17 @@ static int gather(const struct fw_compiler *compiler, const struct fw_idset *pod
 	parts->term_count = pod_terms + blocks->count;
 	parts->named_count = pods ? pods->named_count : 0;
 	parts->terms = calloc(parts->term_count + 1, sizeof(struct fw_term *));
-	parts->named = calloc(parts->named_count + 1, sizeof(*parts->named));
-	if (!parts->terms || !parts->named)
+	if (!parts->terms)
 		return -ENOMEM;
-	for (size_t i = 0; i < parts->term_count; i++)
-		parts->terms[i] =
-			compiler->terms.by_id
-				.items[i < pod_terms ? pods->ids[i] : blocks->ids[i - pod_terms]];
-	for (size_t i = 0; i < parts->named_count; i++)
-		parts->named[i] = (struct named){
-			.portname = compiler->terms.portnames.items[pods->named[i] >> 16],
-			.port = (uint16_t)pods->named[i],
-		};
+	for (size_t i = 0; i < parts->term_count; i++) {
+		uint32_t id = i < pod_terms ? pods->ids[i] : blocks->ids[i - pod_terms];
+
+		parts->terms[i] = compiler->terms.by_id.items[id];
+	}
 	if (parts->term_count)
 		qsort(parts->terms, parts->term_count, sizeof(*parts->terms), compare_terms);
-	if (parts->named_count)
-		qsort(parts->named, parts->named_count, sizeof(*parts->named), compare_named);
-	return 0;
+	return fw_named_ports(&compiler->terms, pods ? pods->named : NULL, parts->named_count,
+			      &parts->named);
 }
 
 static struct fw_digest digest_class(bool is_pod, const struct parts *parts)
@@ -107,11 +88,6 @@ static struct fw_digest digest_class(bool is_pod, const struct parts *parts)
 	return fw_hasher_done(&hasher);
 }
 
-static const char *protocol_name(uint8_t protocol)
-{
-	return protocol == FW_PROTO_TCP ? "TCP" : protocol == FW_PROTO_UDP ? "UDP" : "SCTP";
-}
-
 static void print_label(bool is_pod, const struct parts *parts, const struct fw_digest *digest,
 			struct fw_buf *buf)
 {
@@ -125,7 +101,7 @@ static void print_label(bool is_pod, const struct parts *parts, const struct fw_
 				    (unsigned long long)digest->a, (unsigned long long)digest->b);
 	for (size_t i = 0; i < parts->named_count && i < 256; i++)
 		(void)fw_buf_printf(buf, " %s/%s=%u", parts->named[i].portname->name,
-				    protocol_name(parts->named[i].portname->protocol),
+				    fw_port_protocol_name(parts->named[i].portname->protocol),
 				    parts->named[i].port);
 }
 

@@ -100,3 +100,36 @@ uint16_t fw_portname_resolve(const struct fw_portname *portname, const struct fw
 	}
 	return 0;
 }
+
+static int compare_named(const void *left, const void *right)
+{
+	const struct fw_named_port *a = left, *b = right;
+	int order = strcmp(a->portname->name, b->portname->name);
+
+	if (!order)
+		order = (int)a->portname->protocol - (int)b->portname->protocol;
+	return order ? order : (int)a->port - (int)b->port;
+}
+
+int fw_named_ports(const struct fw_terms *terms, const uint64_t *named, size_t count,
+		   struct fw_named_port **ret_ports)
+{
+	struct fw_named_port *ports = calloc(count + 1, sizeof(*ports));
+
+	if (!ports)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		ports[i] = (struct fw_named_port){
+			.portname = terms->portnames.items[named[i] >> 16],
+			.port = (uint16_t)named[i],
+		};
+	if (count)
+		qsort(ports, count, sizeof(*ports), compare_named);
+	*ret_ports = ports;
+	return 0;
+}
+
+const char *fw_port_protocol_name(uint8_t protocol)
+{
+	return protocol == FW_PROTO_TCP ? "TCP" : protocol == FW_PROTO_UDP ? "UDP" : "SCTP";
+}

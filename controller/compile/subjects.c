@@ -10,7 +10,8 @@
 #include "compile/digest.h"
 #include "compile/stages.h"
 
-#define LABEL_MAX 65536
+#define LABEL_PICKS 64
+#define LABEL_MAX   262144
 
 struct key {
 	const struct fw_pick *picks;
@@ -35,8 +36,8 @@ static bool is_subject(const void *item, const void *wanted)
 	       !memcmp(subject->named, key->named, key->named_count * sizeof(*key->named));
 }
 
-static struct fw_digest digest_subject(const struct fw_compiler *compiler,
-				       const struct fw_policy_subject *subject)
+static struct fw_digest digest_subject(const struct fw_policy_subject *subject,
+				       const struct fw_named_port *named)
 {
 	struct fw_hasher hasher;
 
@@ -47,20 +48,17 @@ static struct fw_digest digest_subject(const struct fw_compiler *compiler,
 		fw_hasher_number(&hasher, subject->picks[i].selects);
 	}
 	for (size_t i = 0; i < subject->named_count; i++) {
-		const struct fw_portname *portname =
-			compiler->terms.portnames.items[subject->named[i] >> 16];
-
-		fw_hasher_text(&hasher, portname->name);
-		fw_hasher_number(&hasher, portname->protocol);
-		fw_hasher_number(&hasher, (uint16_t)subject->named[i]);
+		fw_hasher_text(&hasher, named[i].portname->name);
+		fw_hasher_number(&hasher, named[i].portname->protocol);
+		fw_hasher_number(&hasher, named[i].port);
 	}
 	return fw_hasher_done(&hasher);
 }
 
-static void print_subject(const struct fw_compiler *compiler,
-			  const struct fw_policy_subject *subject, struct fw_buf *buf)
+static void print_subject(const struct fw_policy_subject *subject,
+			  const struct fw_named_port *named, struct fw_buf *buf)
 {
-	size_t shown = subject->pick_count < 256 ? subject->pick_count : 256;
+	size_t shown = subject->pick_count < LABEL_PICKS ? subject->pick_count : LABEL_PICKS;
 
 	if (!subject->pick_count)
 		(void)fw_buf_printf(buf, "nothing selects it");
@@ -73,13 +71,10 @@ static void print_subject(const struct fw_compiler *compiler,
 	}
 	if (shown < subject->pick_count)
 		(void)fw_buf_printf(buf, ", ... (%zu in all)", subject->pick_count);
-	for (size_t i = 0; i < subject->named_count && i < 64; i++) {
-		const struct fw_portname *portname =
-			compiler->terms.portnames.items[subject->named[i] >> 16];
-
-		(void)fw_buf_printf(buf, " %s/%u=%u", portname->name, portname->protocol,
-				    (uint16_t)subject->named[i]);
-	}
+	for (size_t i = 0; i < subject->named_count && i < LABEL_PICKS; i++)
+		(void)fw_buf_printf(buf, " %s/%s=%u", named[i].portname->name,
+				    fw_port_protocol_name(named[i].portname->protocol),
+				    named[i].port);
 }
 
 static const struct fw_item *first_broken(const struct fw_policy_subject *subject)
@@ -91,15 +86,15 @@ static const struct fw_item *first_broken(const struct fw_policy_subject *subjec
 	return NULL;
 }
 
-static int make_text(const struct fw_compiler *compiler, struct fw_policy_subject *subject)
+static int make_text(struct fw_policy_subject *subject, const struct fw_named_port *named)
 {
 	const struct fw_item *broken = first_broken(subject);
 	struct fw_subject_text *text;
 	struct fw_buf buf;
 	size_t label;
 
-	fw_buf_init(&buf, LABEL_MAX * 4);
-	print_subject(compiler, subject, &buf);
+	fw_buf_init(&buf, LABEL_MAX);
+	print_subject(subject, named, &buf);
 	label = buf.len;
 	if (broken)
 		(void)fw_buf_printf(&buf, "%cNetworkPolicy %s/%s: %.4096s", 0, broken->namespace,
@@ -114,6 +109,19 @@ static int make_text(const struct fw_compiler *compiler, struct fw_policy_subjec
 	}
 	fw_buf_done(&buf);
 	return text ? 0 : -ENOMEM;
+}
+
+static int describe(const struct fw_compiler *compiler, struct fw_policy_subject *subject)
+{
+	struct fw_named_port *named;
+	int r = fw_named_ports(&compiler->terms, subject->named, subject->named_count, &named);
+
+	if (r)
+		return r;
+	subject->digest = digest_subject(subject, named);
+	r = make_text(subject, named);
+	free(named);
+	return r;
 }
 
 static void free_subject(struct fw_compiler *compiler, struct fw_policy_subject *subject)
@@ -142,8 +150,7 @@ static int fill_subject(struct fw_compiler *compiler, const struct key *key,
 	subject->pick_count = key->pick_count;
 	subject->named_count = key->named_count;
 	subject->fresh = true;
-	subject->digest = digest_subject(compiler, subject);
-	r = make_text(compiler, subject);
+	r = describe(compiler, subject);
 	for (uint8_t direction = 0; !r && direction < 2; direction++)
 		r = fw_side_init(compiler, subject, direction, &subject->sides[direction]);
 	return r;

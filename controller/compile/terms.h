@@ -80,6 +80,18 @@ void fw_portname_leave(struct fw_terms *terms, uint32_t id, uint32_t term);
 /* Edge case 12: the first container port of that name and protocol. 0: none. */
 uint16_t fw_portname_resolve(const struct fw_portname *portname, const struct fw_pod *pod);
 
+/* A pod's number behind a port name. */
+struct fw_named_port {
+	const struct fw_portname *portname;
+	uint16_t port;
+};
+
+/* (portname id << 16 | port) in an order that does not depend on ids. The caller frees *ret_ports.
+ */
+int fw_named_ports(const struct fw_terms *terms, const uint64_t *named, size_t count,
+		   struct fw_named_port **ret_ports);
+const char *fw_port_protocol_name(uint8_t protocol); /* "TCP" */
+
 bool fw_term_holds_realm(const struct fw_term *term, struct fw_realm *realm);
 bool fw_term_holds_pod(const struct fw_term *term, struct fw_realm *realm,
 		       const struct fw_pod *pod);
