@@ -340,6 +340,11 @@ static inline int fixture_reason(const struct packet *p)
 	return reason;
 }
 
+static inline int reason_of(struct packet p)
+{
+	return fixture_reason(&p);
+}
+
 #define expect(given, wanted)                                                                      \
 	do {                                                                                       \
 		struct packet packet_ = (given);                                                   \
