@@ -6,6 +6,7 @@
  */
 #include "base/cleanup.h"
 #include "chain.h"
+#include "collect.h"
 #include "command.h"
 #include "cover.h"
 #include "daemon.h"
@@ -36,7 +37,7 @@ static int cover(const struct fw_call *call, struct fw_datapath *datapath,
 	_cleanup_close_ int lock = -1;
 
 	uint64_t owner = fw_endpoint_owner(call->env.container_id, call->env.ifname);
-	if (fw_state_lock(call->conf.run_dir, owner, &lock, err) < 0)
+	if (fw_state_lock(call->conf.run_dir, owner, FW_STATE_MAKE, &lock, err) < 0)
 		return FW_CNI_IO;
 	return fw_cover_add(datapath, call->conf.run_dir, pod->netns, &pod->iface, &pod->state,
 			    ret_fresh, err);
@@ -47,7 +48,7 @@ static void roll_back(const struct fw_call *call, struct fw_datapath *datapath)
 	_cleanup_close_ int lock = -1;
 
 	uint64_t owner = fw_endpoint_owner(call->env.container_id, call->env.ifname);
-	(void)fw_state_lock(call->conf.run_dir, owner, &lock, NULL);
+	(void)fw_state_lock(call->conf.run_dir, owner, FW_STATE_WAIT, &lock, NULL);
 	(void)fw_cover_remove(datapath, call->conf.run_dir, call->env.container_id,
 			      call->env.ifname, NULL);
 }
@@ -77,6 +78,8 @@ int fw_command_add(struct fw_call *call, char **ret_output, struct fw_err *err)
 	if (datapath) {
 		bool audit = fw_datapath_node(datapath)->enforcement == FW_AUDIT;
 		code = cover(call, datapath, &pod, &fresh, err);
+		if (code == FW_CNI_TRY_AGAIN && fw_collect_dead(datapath, call->conf.run_dir))
+			code = cover(call, datapath, &pod, &fresh, err);
 		if (!code)
 			code = ask_daemon(call, &pod.state, audit, err);
 		if (code && fresh)

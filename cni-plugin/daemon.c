@@ -19,6 +19,7 @@
 #define ANSWER_MAX 65536
 #define DEL_MS	   500
 #define PING_MS	   500
+#define PAUSE_MS   20 /* before the same question is asked again */
 
 static int64_t now_ms(void)
 {
@@ -76,6 +77,8 @@ static int send_line(int fd, const char *text, int64_t deadline, struct fw_err *
 		ssize_t sent = send(fd, text, len, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
+		if (sent < 0 && errno == EPIPE)
+			return 0; /* it may have said why before it closed */
 		if (sent < 0)
 			return is_timeout(errno) ? fw_err_set(err, -ETIMEDOUT,
 							      "podwalld did not answer in time")
@@ -116,18 +119,23 @@ static int receive_line(int fd, char *line, int64_t deadline, size_t *ret_len, s
 	}
 }
 
-/* Takes `request`. Returns with *ret_answer an object whose ok is true. */
-static int ask(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON **ret_answer,
-	       struct fw_err *err)
+/* An answer with an error, as a failure: -EAGAIN where the protocol says that it may pass. */
+static int refused(const char *error, struct fw_err *err)
 {
-	_cleanup_(fw_json_free) cJSON *question = request, *answer = NULL;
-	_cleanup_free_ char *text = cJSON_PrintUnformatted(question);
-	_cleanup_free_ char *line = malloc(ANSWER_MAX);
-	int64_t deadline = now_ms() + wait_ms;
+	static const char passing[] = "try again";
+	size_t len = strlen(error), tail = sizeof(passing) - 1;
+	bool passes = len >= tail && !strcmp(error + len - tail, passing);
+
+	return fw_err_set(err, passes ? -EAGAIN : -EREMOTEIO, "podwalld: %s", error);
+}
+
+/* One connection: sends `text`, uses `line` (of ANSWER_MAX bytes) for the answer. */
+static int ask_once(const char *run_dir, const char *text, char *line, int64_t deadline,
+		    cJSON **ret_answer, struct fw_err *err)
+{
+	_cleanup_(fw_json_free) cJSON *answer = NULL;
 	size_t len = 0;
 
-	if (!text || !line)
-		return fw_err_errno(err, -ENOMEM, "asking podwalld");
 	_cleanup_close_ int fd = connect_daemon(run_dir, deadline, err);
 	if (fd < 0)
 		return fd;
@@ -145,11 +153,31 @@ static int ask(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON **ret
 	}
 	const char *error = fw_json_get_string(answer, "error");
 	if (error)
-		return fw_err_set(err, -EREMOTEIO, "podwalld: %s", error);
+		return refused(error, err);
 	if (!cJSON_IsTrue(fw_json_get(answer, "ok")))
 		return fw_err_set(err, -EBADMSG, "podwalld's answer has neither ok nor error");
 	*ret_answer = TAKE_PTR(answer);
 	return 0;
+}
+
+/* Takes `request`. Returns with *ret_answer an object whose ok is true. */
+static int ask(const char *run_dir, cJSON *request, int64_t wait_ms, cJSON **ret_answer,
+	       struct fw_err *err)
+{
+	_cleanup_(fw_json_free) cJSON *question = request;
+	_cleanup_free_ char *text = cJSON_PrintUnformatted(question);
+	_cleanup_free_ char *line = malloc(ANSWER_MAX);
+	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
+	int64_t deadline = now_ms() + wait_ms;
+
+	if (!text || !line)
+		return fw_err_errno(err, -ENOMEM, "asking podwalld");
+	for (;;) {
+		int r = ask_once(run_dir, text, line, deadline, ret_answer, err);
+		if (r != -EAGAIN || now_ms() + PAUSE_MS >= deadline)
+			return r;
+		(void)nanosleep(&pause, NULL);
+	}
 }
 
 static cJSON *new_request(const char *op, const char *container_id, const char *ifname)

@@ -21,7 +21,8 @@ int fw_command_del(struct fw_call *call, char **ret_output, struct fw_err *err)
 	if (r < 0 && r != -ENOENT)
 		return FW_CNI_ATTACH;
 	uint64_t owner = fw_endpoint_owner(call->env.container_id, call->env.ifname);
-	if (fw_state_lock(run_dir, owner, &lock, err) < 0)
+	r = fw_state_lock(run_dir, owner, FW_STATE_WAIT, &lock, err);
+	if (r < 0 && r != -ENOENT) /* without the folder there is nobody to exclude */
 		return FW_CNI_IO;
 	r = fw_cover_remove(datapath, run_dir, call->env.container_id, call->env.ifname, err);
 	return r < 0 ? FW_CNI_ATTACH : 0;

@@ -5,14 +5,14 @@
  * wins); members of the top level that we do not know belong to CNI or to others and are let
  * through, an unknown member of "podwall" is an error.
  *
- *   pinDir             absolute path                    where the datapath is pinned
- *   runDir             absolute path                    podwalld's socket and our endpoint files
- *   nodeName           DNS name                         recorded with each endpoint
- *   withoutDaemon      "retry" (default) | "isolated"   no answer of podwalld: ADD fails with 11,
- * or the pod starts isolated daemonTimeoutMs    0 to 30000 (default 2000)        how long ADD lets
- * podwalld program the pod exemptNamespaces   array of namespaces (max. 256)   their pods get no
- * firewall defaultNamespace   namespace (default "default")    where the runtime names none
- * (podman)
+ *   pinDir            absolute path: where the datapath is pinned
+ *   runDir            absolute path: podwalld's socket and our endpoint files
+ *   nodeName          DNS name, recorded with each endpoint
+ *   withoutDaemon     podwalld does not answer: "retry" (default) lets ADD fail with 11,
+ *                     "isolated" starts the pod isolated
+ *   daemonTimeoutMs   how long ADD lets podwalld program the pod: 0 to 30000 (default 2000)
+ *   exemptNamespaces  array of namespaces (max. 256): their pods get no firewall
+ *   defaultNamespace  where the runtime names none (podman); default "default"
  */
 #ifndef FW_CNI_NETCONF_H
 #define FW_CNI_NETCONF_H

@@ -56,11 +56,12 @@ static int open_folder(const char *run_dir, bool make, struct fw_err *err)
 	return fd < 0 ? fw_err_errno(err, -errno, "%s", path) : fd;
 }
 
-int fw_state_lock(const char *run_dir, uint64_t owner, int *ret_lock, struct fw_err *err)
+int fw_state_lock(const char *run_dir, uint64_t owner, enum fw_state_lock_how how, int *ret_lock,
+		  struct fw_err *err)
 {
 	char path[PATH_MAX];
 
-	_cleanup_close_ int folder = open_folder(run_dir, true, err);
+	_cleanup_close_ int folder = open_folder(run_dir, how == FW_STATE_MAKE, err);
 	if (folder < 0)
 		return folder;
 	int len = snprintf(path, sizeof(path), "%s/" LOCK, run_dir);
@@ -74,9 +75,10 @@ int fw_state_lock(const char *run_dir, uint64_t owner, int *ret_lock, struct fw_
 			     .l_whence = SEEK_SET,
 			     .l_start = (off_t)(owner & 0x7fffffff),
 			     .l_len = 1};
-	while (fcntl(fd, F_OFD_SETLKW, &lock) < 0)
+	while (fcntl(fd, how == FW_STATE_TRY ? F_OFD_SETLK : F_OFD_SETLKW, &lock) < 0)
 		if (errno != EINTR)
-			return fw_err_errno(err, -errno, "locking %s", path);
+			return fw_err_errno(err, errno == EACCES ? -EAGAIN : -errno, "locking %s",
+					    path);
 	*ret_lock = TAKE_FD(fd);
 	return 0;
 }

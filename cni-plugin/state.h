@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What DEL must know when nothing else is left: one file for each endpoint,
- * <runDir>/endpoints/<container id>-<ifname>.json
- * ('-' and '%' of the interface's name written as %2d and %25, so that the last '-' always
- * separates). Written by rename, so a reader sees a whole file or none; names that begin with '.'
- * are files being written. Mode 0644. podwalld reads the folder at start to know the sandboxes of
- * this node; only the plugin writes it.
+ * <runDir>/endpoints/<container id>-<ifname>.json ('-' and '%' of the interface's name written as
+ * %2d and %25, so that the last '-' always separates). Written by rename, so a reader sees a whole
+ * file or none; names that begin with '.' are files being written. Mode 0644. podwalld reads the
+ * folder at start to know the sandboxes of this node; only the plugin writes it.
  *
  *   {"version": 1, "containerId": "4f6a...", "ifname": "eth0",
- *    "network": "podnet",               name of the conflist (GC is per network)
- *    "nodeName": "node1",               "" when not configured
+ *    "network": "podnet",             name of the conflist (GC is per network)
+ *    "nodeName": "node1",             "" when not configured
  *    "namespace": "shop", "name": "web-7d4b9", "uid": "..." | "",
- *    "slot": 17,                        row of fw_endpoints. Absent: an ADD is under way (or was
- * killed) and nothing is attached yet "hook": "host" | "sandbox",        where `ifindex` is: the
- * host's end of a veth, or inside the sandbox "ifindex": 12, "device": "veth1a2b3c4d", "mac":
- * "0a:58:0a:01:00:02",        of the pod "ips": ["10.1.0.2", "fd00::2"],    in the order of the CNI
- * result "netns": "/run/netns/...", "netnsInode": 4026532573}
+ *    "slot": 17,                      row of fw_endpoints. Absent: an ADD is under way (or was
+ *                                     killed) and nothing is attached yet
+ *    "hook": "host" | "sandbox",      where `ifindex` is: host's end of a veth, or in the sandbox
+ *    "ifindex": 12, "device": "veth1a2b3c4d",
+ *    "mac": "0a:58:0a:01:00:02",      of the pod
+ *    "ips": ["10.1.0.2", "fd00::2"],  in the order of the CNI result
+ *    "netns": "/run/netns/...", "netnsInode": 4026532573}
  *
  * <runDir>/endpoints.lock is locked in one byte per endpoint, so that ADD and DEL of one endpoint
  * exclude each other and nobody else; the kernel drops the lock of a killed plugin.
@@ -50,9 +51,15 @@ struct fw_state {
 	uint64_t netns_inode;
 };
 
-/* Makes what is missing of run_dir and its folder. *ret_lock: closing it unlocks. Waits for the
- * other holder. */
-int fw_state_lock(const char *run_dir, uint64_t owner, int *ret_lock, struct fw_err *err);
+enum fw_state_lock_how {
+	FW_STATE_MAKE, /* makes what is missing of run_dir and its folder; waits for the holder */
+	FW_STATE_WAIT, /* -ENOENT where there is no folder (and so no endpoint); waits */
+	FW_STATE_TRY,  /* the same; -EAGAIN when somebody holds it */
+};
+
+/* *ret_lock: closing it unlocks. */
+int fw_state_lock(const char *run_dir, uint64_t owner, enum fw_state_lock_how how, int *ret_lock,
+		  struct fw_err *err);
 
 int fw_state_write(const char *run_dir, const struct fw_state *state, struct fw_err *err);
 /* -ENOENT when there is none; -EBADMSG with a text when the file does not hold this endpoint's

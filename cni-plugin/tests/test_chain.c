@@ -292,19 +292,17 @@ static void damaged_and_foreign_files_are_told_apart(void **unused)
 
 static void lock_of_one_endpoint_does_not_stop_another(void **unused)
 {
-	char path[sizeof(run_dir) + 32];
 	struct fw_err err = {""};
-	int first = -1, second = -1;
+	int first = -1, second = -1, third = -1;
 
 	(void)unused;
-	assert_int_equal(fw_state_lock(run_dir, 7, &first, &err), 0);
-	assert_int_equal(fw_state_lock(run_dir, 8, &second, &err), 0);
-	(void)snprintf(path, sizeof(path), "%s/endpoints.lock", run_dir);
-	int third = open(path, O_RDWR | O_CLOEXEC);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 7, .l_len = 1};
-	assert_int_equal(fcntl(third, F_OFD_SETLK, &lock), -1);
+	assert_int_equal(fw_state_lock("/tmp/pw-cni-none", 7, FW_STATE_WAIT, &first, &err),
+			 -ENOENT);
+	assert_int_equal(fw_state_lock(run_dir, 7, FW_STATE_MAKE, &first, &err), 0);
+	assert_int_equal(fw_state_lock(run_dir, 8, FW_STATE_TRY, &second, &err), 0);
+	assert_int_equal(fw_state_lock(run_dir, 7, FW_STATE_TRY, &third, &err), -EAGAIN);
 	(void)close(first);
-	assert_int_equal(fcntl(third, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(fw_state_lock(run_dir, 7, FW_STATE_TRY, &third, &err), 0);
 	(void)close(third);
 	(void)close(second);
 }

@@ -6,21 +6,22 @@
  * (case-sensitive); duplicates: the last wins.
  *
  * Request: {"op": OP, ...}. Answer: {"ok": true, ...} or {"ok": false, "error": "what is wrong, for
- * a person"}.
+ * a person"}. An error whose text ends in "try again" is about this moment, not about the request.
  *
- *   op              request members                                   answer
- *   endpoint_add    containerId, ifname, namespace, name, uid (""     after the endpoint is
- * programmed, or wait_ms where none), ips ["10.1.0.2", "fd00::2"], slot,   later: {"ok": true,
- * "state": "active" | wait_ms (0 to 30000)                              "isolated" | "locked",
- * "detail": text} endpoint_del    containerId, ifname                               {"ok": true},
- * also when unknown status          -                                                 {"ok": true,
- * ...} endpoints       -                                                 {"ok": true, "endpoints":
- * [...]} policies        pod (optional, "ns/name")                         {"ok": true, "policies":
- * [...]} maps            -                                                 {"ok": true, "maps":
- * [...]} version         -                                                 {"ok": true, "version":
- * ..., "abi": ...} flows           follow (bool), last (number of records, absent:   records, one
- * per line (fw_record_json), then all; 0: none of the history)                      {"end": true}
- * unless following enforcement     mode "Enforce" | "Audit"                          {"ok": true}
+ *   op            request members and answer
+ *   endpoint_add  containerId, ifname, namespace, name, uid ("" where none),
+ *                 ips ["10.1.0.2", "fd00::2"], slot, wait_ms (0 to 30000)
+ *                 -> after the endpoint is programmed, or wait_ms later:
+ *                 {"ok": true, "state": "active" | "isolated" | "locked", "detail": text}
+ *   endpoint_del  containerId, ifname -> {"ok": true}, also when unknown
+ *   status        {"ok": true, ...}
+ *   endpoints     {"ok": true, "endpoints": [...]}
+ *   policies      pod (optional, "ns/name") -> {"ok": true, "policies": [...]}
+ *   maps          {"ok": true, "maps": [...]}
+ *   version       {"ok": true, "version": ..., "abi": ...}
+ *   flows         follow (bool), last (number of records; absent: all, 0: none of the history)
+ *                 -> records, one per line (fw_record_json), then {"end": true} unless following
+ *   enforcement   mode "Enforce" | "Audit" -> {"ok": true}
  */
 /*
  * Members of the answers, beside "ok". Every member is always there; "" or [] where there is
