@@ -170,8 +170,8 @@ static inline void world_pods(struct world *w, uint64_t seed, uint64_t salt)
 
 			row->digest = digest(2, policy);
 			row->label = "subject";
-			row->otherwise[0] = (uint32_t)(mix(policy + salt) % 32);
-			row->otherwise[1] = (uint32_t)(mix(policy + salt + 9) % 32);
+			row->otherwise[0] = (uint32_t)(mix(policy) % 32);
+			row->otherwise[1] = (uint32_t)(mix(policy + 9) % 32);
 			for (uint8_t direction = 0; direction < 2; direction++)
 				for (uint32_t c = 0; c < t->classes_count; c++)
 					world_cell(w, subject, c, policy + salt * 64,

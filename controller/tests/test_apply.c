@@ -385,6 +385,32 @@ static void test_new_class_adds_cells_without_a_flip(void **state)
 	end(&f);
 }
 
+/* Digests are a hint, content decides: one changed range, one cell more, one cell less. */
+static void test_equal_digest_with_other_content_is_a_row_of_its_own(void **state)
+{
+	struct fixture f;
+	static struct world w;
+
+	(void)state;
+	begin_with(&f, &small);
+	world_make(&w, 7, 0);
+	w.tables.cells_count--;
+	(void)apply_world(&f, &w);
+	w.ranges[w.programs[w.cells[0].program].first].decision ^= 1;
+	assert_true(apply_world(&f, &w).endpoints_flipped > 0);
+	check_meaning(&f, &w);
+	w.tables.cells_count++;
+	assert_true(apply_world(&f, &w).endpoints_flipped > 0);
+	check_meaning(&f, &w);
+	w.tables.cells_count--;
+	assert_true(apply_world(&f, &w).endpoints_flipped > 0);
+	check_meaning(&f, &w);
+	finish(&f);
+	check_meaning(&f, &w);
+	check_no_garbage(&f, &w);
+	end(&f);
+}
+
 static void test_subject_that_does_not_fit_is_locked_alone(void **state)
 {
 	struct fw_sizes tiny = small;
@@ -495,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_pod_stays_isolated_and_a_lost_one_is_isolated),
 		cmocka_unit_test(test_row_of_another_owner_is_left_alone),
 		cmocka_unit_test(test_new_class_adds_cells_without_a_flip),
+		cmocka_unit_test(test_equal_digest_with_other_content_is_a_row_of_its_own),
 		cmocka_unit_test(test_subject_that_does_not_fit_is_locked_alone),
 		cmocka_unit_test(test_ranges_that_do_not_fit_lock_and_leave_no_trace),
 		cmocka_unit_test(
