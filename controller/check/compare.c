@@ -106,3 +106,22 @@ int fw_compare_end(struct fw_compare *compare, const struct fw_end *end, char *r
 	describe(end, &tables_name, &kernel_name, NULL, ret_text);
 	return 0;
 }
+
+int fw_compare_live_end(struct fw_compare *compare, const struct fw_end *end, uint16_t source_port,
+			bool opens, char *ret_text)
+{
+	struct fw_decision_name tables_name, kernel_name = {0};
+	enum fw_verdict verdict = FW_VERDICT_DENY;
+	struct fw_err err = {0};
+	struct fw_said tables;
+	int r;
+
+	fw_world_judge(compare->world, end, &tables);
+	r = fw_kernel_judge_live(compare->kernel, end, source_port, opens, &verdict, &err);
+	if (r == 0 && (verdict == FW_VERDICT_ALLOW) == (tables.verdict == FW_VERDICT_ALLOW))
+		return 1;
+	fw_world_name(compare->world, &tables, &tables_name);
+	kernel_name.verdict = kernel_name.pending = verdict;
+	describe(end, &tables_name, &kernel_name, r < 0 ? err.text : NULL, ret_text);
+	return 0;
+}

@@ -34,5 +34,15 @@ struct fw_compare_sweep {
  */
 int fw_compare_run(struct fw_compare *compare, uint64_t limit, uint64_t seed,
 		   struct fw_compare_sweep *ret_sweep, struct fw_buf *differences);
+/*
+ * The same for flows that may exist already: the verdict alone. A fixed list of questions with
+ * fixed source ports, so that after a change of the world the same flows are asked again: none may
+ * keep the verdict of an older policy.
+ */
+int fw_compare_live(struct fw_compare *compare, bool opens, struct fw_compare_sweep *ret_sweep,
+		    struct fw_buf *differences);
+/* One of them. 1 equal, 0 with text. */
+int fw_compare_live_end(struct fw_compare *compare, const struct fw_end *end, uint16_t source_port,
+			bool opens, char *ret_text);
 
 #endif

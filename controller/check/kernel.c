@@ -23,6 +23,7 @@
 #include "loader/loader.h"
 
 #define REGION_SLOTS	512u
+#define FW_NAME_MAX	320u
 #define RUNS_PER_WIPE	128u
 #define LAST_PORT	59999u /* no destination port of a question is between the two */
 #define FIRST_PORT	20000u
@@ -31,7 +32,10 @@
 
 struct row {
 	uint32_t ifindex, slot;
-	uint32_t runs; /* since its region was wiped */
+	uint32_t runs;		  /* since its region was wiped */
+	uint32_t epoch;		  /* before the last change */
+	char name[FW_NAME_MAX];	  /* "namespace/name" of the pod that has it, "" none */
+	const struct fw_pod *pod; /* of the world in force, NULL none */
 };
 
 struct fw_kernel {
@@ -42,10 +46,9 @@ struct fw_kernel {
 	struct row *rows;
 	uint32_t row_count;
 	const struct fw_world *world;
-	const struct fw_pod **pods; /* of the world in force, by row */
-	uint32_t pod_count;
 	int program[2]; /* by fw_direction */
 	uint16_t port;
+	bool keep;
 	struct fw_event event; /* of the last run */
 	bool has_event;
 };
@@ -143,8 +146,7 @@ int fw_kernel_open(uint32_t pods, const char *pin_dir, struct fw_kernel **ret_ke
 		return -ENOMEM;
 	kernel->row_count = pods;
 	kernel->rows = calloc(pods, sizeof(*kernel->rows));
-	kernel->pods = calloc(pods, sizeof(*kernel->pods));
-	r = kernel->rows && kernel->pods ? open_all(kernel, pin_dir, err) : -ENOMEM;
+	r = kernel->rows ? open_all(kernel, pin_dir, err) : -ENOMEM;
 	if (r < 0) {
 		fw_kernel_close(&kernel);
 		return r;
@@ -178,7 +180,6 @@ void fw_kernel_close(struct fw_kernel **kernel)
 	if (gone->state_dir[0])
 		remove_state(gone->state_dir);
 	free(gone->rows);
-	free(gone->pods);
 	free(gone);
 	*kernel = NULL;
 }
@@ -232,7 +233,65 @@ static void fill_row(struct fw_endpoint *endpoint, const struct fw_pod *pod)
 	}
 }
 
-int fw_kernel_program(struct fw_kernel *kernel, const struct fw_world *world, struct fw_err *err)
+/* The row that a pod has already, else a free one. */
+static struct row *choose_row(struct fw_kernel *kernel, const char *name)
+{
+	struct row *free_row = NULL;
+
+	for (uint32_t i = 0; i < kernel->row_count; i++) {
+		if (strcmp(kernel->rows[i].name, name) == 0)
+			return &kernel->rows[i];
+		if (!free_row && !kernel->rows[i].name[0])
+			free_row = &kernel->rows[i];
+	}
+	return free_row;
+}
+
+/* A row belongs to a pod for as long as the pod is there with its addresses; its flows live as
+ * long. */
+static int assign(struct fw_kernel *kernel, const struct fw_pod *pod, struct row **ret_row,
+		  struct fw_err *err)
+{
+	struct fw_endpoint *endpoint, before;
+	char name[FW_NAME_MAX];
+	struct row *row;
+
+	(void)snprintf(name, sizeof(name), "%s/%s", pod->object.namespace, pod->object.name);
+	row = choose_row(kernel, name);
+	if (!row)
+		return fw_err_set(err, -E2BIG, "%u pods are too many", kernel->row_count + 1);
+	endpoint = fw_datapath_endpoint(kernel->datapath, row->slot);
+	before = *endpoint;
+	mac_of((uint32_t)(row - kernel->rows), endpoint->mac);
+	fill_row(endpoint, pod);
+	if (endpoint->state == FW_EP_CLAIMED)
+		fw_endpoint_publish(endpoint, FW_EP_ISOLATED);
+	if (!kernel->keep || !row->name[0] || before.ip4_be != endpoint->ip4_be ||
+	    memcmp(before.ip6, endpoint->ip6, sizeof(before.ip6)) != 0)
+		wipe(kernel, row);
+	(void)snprintf(row->name, sizeof(row->name), "%s", name);
+	row->pod = pod;
+	*ret_row = row;
+	return 0;
+}
+
+/* Rows of pods that are not in the tables any more become free. */
+static void release(struct fw_kernel *kernel, const struct fw_tables *tables)
+{
+	for (uint32_t i = 0; i < kernel->row_count; i++) {
+		char name[FW_NAME_MAX] = "";
+
+		kernel->rows[i].pod = NULL;
+		for (size_t k = 0;
+		     k < tables->pods_count && strcmp(name, kernel->rows[i].name) != 0; k++)
+			(void)snprintf(name, sizeof(name), "%s/%s", tables->pods[k].namespace,
+				       tables->pods[k].name);
+		if (strcmp(name, kernel->rows[i].name) != 0)
+			kernel->rows[i].name[0] = '\0';
+	}
+}
+
+int fw_kernel_change(struct fw_kernel *kernel, const struct fw_world *world, struct fw_err *err)
 {
 	const struct fw_tables *tables = world->tables;
 	struct fw_apply_endpoint endpoints[FW_KERNEL_PODS_MAX];
@@ -242,44 +301,57 @@ int fw_kernel_program(struct fw_kernel *kernel, const struct fw_world *world, st
 	if (tables->pods_count > kernel->row_count)
 		return fw_err_set(err, -E2BIG, "%zu pods, %u were asked for", tables->pods_count,
 				  kernel->row_count);
-	kernel->pod_count = 0;
-	for (uint32_t i = 0; i < tables->pods_count; i++) {
-		struct fw_endpoint *endpoint =
-			fw_datapath_endpoint(kernel->datapath, kernel->rows[i].slot);
+	for (uint32_t i = 0; i < kernel->row_count; i++)
+		kernel->rows[i].epoch =
+			fw_datapath_endpoint(kernel->datapath, kernel->rows[i].slot)->epoch;
+	release(kernel, tables);
+	for (size_t i = 0; i < tables->pods_count; i++) {
+		const struct fw_pod_row *in = &tables->pods[i];
 		const struct fw_pod *pod = (const struct fw_pod *)fw_model_get(
-			world->model, FW_KIND_POD, tables->pods[i].namespace, tables->pods[i].name);
+			world->model, FW_KIND_POD, in->namespace, in->name);
+		struct row *row = NULL;
 
 		if (!pod)
 			return fw_err_set(err, -ENOENT, "pod %s/%s is in the tables only",
-					  tables->pods[i].namespace, tables->pods[i].name);
-		kernel->pods[i] = pod;
-		mac_of(i, endpoint->mac);
-		fill_row(endpoint, pod);
-		if (endpoint->state == FW_EP_CLAIMED)
-			fw_endpoint_publish(endpoint, FW_EP_ISOLATED);
-		wipe(kernel, &kernel->rows[i]);
-		endpoints[i] = (struct fw_apply_endpoint){.slot = kernel->rows[i].slot,
-							  .owner = endpoint->owner,
-							  .namespace = tables->pods[i].namespace,
-							  .name = tables->pods[i].name};
+					  in->namespace, in->name);
+		r = assign(kernel, pod, &row, err);
+		if (r < 0)
+			return r;
+		endpoints[i] = (struct fw_apply_endpoint){
+			.slot = row->slot,
+			.owner = fw_datapath_endpoint(kernel->datapath, row->slot)->owner,
+			.namespace = in->namespace,
+			.name = in->name};
 	}
-	kernel->pod_count = (uint32_t)tables->pods_count;
 	kernel->world = world;
 	r = fw_apply_tables(kernel->apply, tables, endpoints, tables->pods_count, &stats, err);
-	if (r == 0)
-		r = fw_apply_finish(kernel->apply, err);
 	if (r == 0 && stats.locked)
 		return fw_err_set(err, -ENOSPC, "%u pods do not fit into the tables", stats.locked);
 	return r;
 }
 
-static struct row *row_of(struct fw_kernel *kernel, const struct fw_pod *pod, uint32_t *ret_index)
+int fw_kernel_finish(struct fw_kernel *kernel, struct fw_err *err)
 {
-	for (uint32_t i = 0; i < kernel->pod_count; i++)
-		if (kernel->pods[i] == pod) {
-			*ret_index = i;
+	return fw_apply_finish(kernel->apply, err);
+}
+
+int fw_kernel_program(struct fw_kernel *kernel, const struct fw_world *world, struct fw_err *err)
+{
+	int r = fw_kernel_change(kernel, world, err);
+
+	return r < 0 ? r : fw_kernel_finish(kernel, err);
+}
+
+void fw_kernel_keep_flows(struct fw_kernel *kernel)
+{
+	kernel->keep = true;
+}
+
+static struct row *row_of(struct fw_kernel *kernel, const struct fw_pod *pod)
+{
+	for (uint32_t i = 0; i < kernel->row_count; i++)
+		if (kernel->rows[i].pod == pod)
 			return &kernel->rows[i];
-		}
 	return NULL;
 }
 
@@ -342,24 +414,45 @@ static bool has_ports(uint8_t protocol)
 	       protocol == FW_PROTO_ICMP || protocol == FW_PROTO_ICMPV6;
 }
 
-int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct fw_said *ret_said,
-		    struct fw_err *err)
+static int send(struct fw_kernel *kernel, struct row *row, const struct fw_end *end,
+		uint16_t source_port, bool opens, int *ret_verdict, struct fw_err *err)
 {
+	static const uint8_t gateway[6] = {0x02, 0x50, 0x57, 1, 0, 0};
 	const bool egress = end->direction == FW_EGRESS;
 	struct fw_packet packet = {.source = egress ? end->local : end->remote,
 				   .destination = egress ? end->remote : end->local,
 				   .protocol = end->protocol,
+				   .middle = !opens,
+				   .source_port = source_port,
 				   .destination_port = end->port};
-	static const uint8_t gateway[6] = {0x02, 0x50, 0x57, 1, 0, 0};
 	uint8_t bytes[FW_PACKET_MAX];
-	int verdict = 0, r;
-	uint32_t index;
-	struct row *row = row_of(kernel, end->pod, &index);
 
-	if (!row)
+	mac_of((uint32_t)(row - kernel->rows), egress ? packet.source_mac : packet.destination_mac);
+	memcpy(egress ? packet.destination_mac : packet.source_mac, gateway, 6);
+	return run(kernel, row, end->direction, bytes, fw_packet_build(&packet, bytes), ret_verdict,
+		   err);
+}
+
+static int find_row(struct fw_kernel *kernel, const struct fw_end *end, struct row **ret_row,
+		    struct fw_err *err)
+{
+	*ret_row = row_of(kernel, end->pod);
+	if (!*ret_row)
 		return fw_err_set(err, -ENOENT, "pod %s/%s has no endpoint",
 				  end->pod->object.namespace, end->pod->object.name);
-	if (egress && fw_end_is_self(end)) { /* never leaves the pod */
+	return 0;
+}
+
+int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct fw_said *ret_said,
+		    struct fw_err *err)
+{
+	int verdict = 0, r;
+	struct row *row;
+
+	r = find_row(kernel, end, &row, err);
+	if (r < 0)
+		return r;
+	if (end->direction == FW_EGRESS && fw_end_is_self(end)) { /* never leaves the pod */
 		*ret_said =
 			(struct fw_said){FW_VERDICT_ALLOW, FW_SAID_BUILTIN | FW_DECIDED_DEFAULT};
 		return 0;
@@ -368,11 +461,22 @@ int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct f
 		wipe(kernel, row);
 	if (++kernel->port < FIRST_PORT || kernel->port > LAST_PORT)
 		kernel->port = FIRST_PORT;
-	packet.source_port = kernel->port;
-	mac_of(index, egress ? packet.source_mac : packet.destination_mac);
-	memcpy(egress ? packet.destination_mac : packet.source_mac, gateway, 6);
-	r = run(kernel, row, end->direction, bytes, fw_packet_build(&packet, bytes), &verdict, err);
+	r = send(kernel, row, end, kernel->port, true, &verdict, err);
 	return r < 0 ? r : read_answer(kernel, verdict, ret_said, err);
+}
+
+int fw_kernel_judge_live(struct fw_kernel *kernel, const struct fw_end *end, uint16_t source_port,
+			 bool opens, enum fw_verdict *ret_verdict, struct fw_err *err)
+{
+	int verdict = 0, r;
+	struct row *row;
+
+	r = find_row(kernel, end, &row, err);
+	if (r == 0)
+		r = send(kernel, row, end, source_port, opens, &verdict, err);
+	if (r == 0)
+		*ret_verdict = verdict == VERDICT_ALLOWED ? FW_VERDICT_ALLOW : FW_VERDICT_DENY;
+	return r;
 }
 
 void fw_kernel_name(const struct fw_kernel *kernel, const struct fw_said *said,
@@ -397,4 +501,11 @@ void fw_kernel_spoil(struct fw_kernel *kernel)
 	for (uint32_t i = 0; i < rows; i++)
 		if (ranges[i].lo < ranges[i].hi)
 			ranges[i].hi--;
+}
+
+void fw_kernel_spoil_epochs(struct fw_kernel *kernel)
+{
+	for (uint32_t i = 0; i < kernel->row_count; i++)
+		fw_datapath_endpoint(kernel->datapath, kernel->rows[i].slot)->epoch =
+			kernel->rows[i].epoch;
 }

@@ -22,7 +22,7 @@ static size_t put_transport(const struct fw_packet *packet, uint8_t *at)
 		put16(at, packet->source_port);
 		put16(at + 2, packet->destination_port);
 		at[12] = 5 << 4;
-		at[13] = 0x02; /* SYN */
+		at[13] = packet->middle ? 0x10 : 0x02; /* ACK, SYN */
 		put16(at + 14, 1024);
 		return 20;
 	case FW_PROTO_UDP:
@@ -33,7 +33,7 @@ static size_t put_transport(const struct fw_packet *packet, uint8_t *at)
 	case FW_PROTO_SCTP:
 		put16(at, packet->source_port);
 		put16(at + 2, packet->destination_port);
-		at[12] = 1; /* INIT */
+		at[12] = packet->middle ? 0 : 1; /* DATA, INIT */
 		put16(at + 14, 20);
 		return 12 + 20;
 	case FW_PROTO_ICMP:

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "check/compare.h"
+#include "fw/abi.h"
 
 #define PEERS_MAX	512u
 #define PORTS_MAX	256u
@@ -210,6 +211,57 @@ int fw_compare_run(struct fw_compare *compare, uint64_t limit, uint64_t seed,
 			    (const struct fw_pod *)fw_model_get(world->model, FW_KIND_POD,
 								row->namespace, row->name),
 			    questions, keep, &state, &sweep, differences);
+	}
+	if (r < 0)
+		return r;
+	*ret_sweep = sweep;
+	return 0;
+}
+
+static int ask_live(struct fw_compare *compare, const struct fw_end *end, uint16_t source_port,
+		    bool opens, struct fw_compare_sweep *sweep, struct fw_buf *differences)
+{
+	char text[FW_COMPARE_TEXT];
+
+	if (fw_end_is_self(end))
+		return 0;
+	sweep->asked++;
+	if (fw_compare_live_end(compare, end, source_port, opens, text) == 1 ||
+	    sweep->differed++ >= DIFFERENCES_MAX)
+		return 0;
+	return fw_buf_printf(differences, "live flow: %s\n", text);
+}
+
+int fw_compare_live(struct fw_compare *compare, bool opens, struct fw_compare_sweep *ret_sweep,
+		    struct fw_buf *differences)
+{
+	static const char *const peers[] = {"10.0.0.1",	 "10.0.0.3",   "10.0.0.10", "192.0.2.130",
+					    "10.96.0.1", "10.96.0.9",  "fd00::1",   "fd00::9",
+					    "fd96::1",	 "2001:db8::1"};
+	static const uint32_t keys[] = {
+		FW_RANGE_KEY(FW_PROTO_TCP, 80), FW_RANGE_KEY(FW_PROTO_TCP, 8080),
+		FW_RANGE_KEY(FW_PROTO_UDP, 81), FW_RANGE_KEY(FW_PROTO_SCTP, 80)};
+	const struct fw_world *world = fw_compare_world(compare);
+	struct fw_compare_sweep sweep = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < world->tables->pods_count * 2 && r >= 0; i++) {
+		const struct fw_pod_row *row = &world->tables->pods[i / 2];
+		const struct fw_pod *pod = (const struct fw_pod *)fw_model_get(
+			world->model, FW_KIND_POD, row->namespace, row->name);
+		struct fw_end end;
+
+		if (!fw_world_end(world, pod, (uint8_t)(i % 2), &end))
+			continue;
+		for (size_t q = 0; q < pod->ip_count * 40 && r >= 0; q++) {
+			struct fw_ip peer;
+
+			if (fw_ip_parse(peers[q / 4 % 10], &peer, NULL) == 0 &&
+			    complete(&end, &pod->ips[q / 40], &peer, keys[q % 4]))
+				r = ask_live(compare, &end,
+					     (uint16_t)(PORT_END + 1 + i % 2 * 40 + q % 40), opens,
+					     &sweep, differences);
+		}
 	}
 	if (r < 0)
 		return r;

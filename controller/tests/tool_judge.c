@@ -10,10 +10,11 @@
  * or, for steps, {"steps": n, "print": the tables after the last, "differ": where a compiler that
  * remembers and a fresh one disagreed}; or {"error": text}.
  *
- * usage: tool_judge [--kernel [--sweep N] [--spoil]]
+ * usage: tool_judge [--kernel [--sweep N] [--live] [--spoil]]
  *   --kernel   also asks the BPF programs each question, and after each step; adds "asked": n and
  * "differ": text
  *   --sweep N  per world, N questions of the tool's own more, for tables and programs
+ *   --live     after each step the flows of the steps before are asked again
  *   --spoil    the kernel's tables are made wrong first: the comparison must find it
  */
 #include <errno.h>
@@ -32,7 +33,7 @@
 #define PODS	 24u /* subjects of one world */
 
 struct judge {
-	bool with_kernel, spoil;
+	bool with_kernel, spoil, live;
 	uint64_t sweep, seed;
 	struct fw_kernel *kernel; /* NULL without --kernel */
 	uint64_t asked;		  /* of tables and programs, this line */
@@ -301,6 +302,46 @@ static int take_step(struct fw_world *world, const cJSON *step, struct fw_err *e
 	return fw_err_set(err, -EINVAL, "a step is {put} or {remove: [kind, namespace, name]}");
 }
 
+static int check_live(struct judge *judge, struct fw_compare *compare, bool opens)
+{
+	struct fw_compare_sweep swept;
+	int r = fw_compare_live(compare, opens, &swept, &judge->differ);
+
+	if (r == 0)
+		judge->asked += swept.asked;
+	return r;
+}
+
+/* Flows of before must follow the new policy at once, also before what is old has been removed. */
+static int check_step_in_kernel(struct judge *judge, struct fw_world *world, int number,
+				struct fw_err *err)
+{
+	struct fw_compare *compare = NULL;
+	int r;
+
+	if (!judge->live) {
+		r = fw_kernel_program(judge->kernel, world, err);
+		if (r == 0)
+			r = fw_compare_new(judge->kernel, world, &compare);
+		if (r == 0)
+			r = sweep(judge, compare, judge->sweep ? judge->sweep : 200);
+	} else {
+		r = fw_kernel_change(judge->kernel, world, err);
+		if (r == 0 && judge->spoil)
+			fw_kernel_spoil_epochs(judge->kernel);
+		if (r == 0)
+			r = fw_compare_new(judge->kernel, world, &compare);
+		if (r == 0)
+			r = check_live(judge, compare, number % 3 == 0);
+		if (r == 0)
+			r = fw_kernel_finish(judge->kernel, err);
+		if (r == 0)
+			r = check_live(judge, compare, false);
+	}
+	fw_compare_free(&compare);
+	return r;
+}
+
 /* A fresh compile of the same model must print the same; and the programs must say what the tables
  * say. */
 static int check_step(struct judge *judge, struct fw_world *world, int number, struct fw_buf *print,
@@ -309,7 +350,6 @@ static int check_step(struct judge *judge, struct fw_world *world, int number, s
 	_cleanup_(fw_buf_done) struct fw_buf fresh = {.max = TEXT_MAX};
 	struct fw_compiler *compiler = NULL;
 	struct fw_tables *tables = NULL;
-	struct fw_compare *compare = NULL;
 	int r = fw_compiler_new(&compiler);
 
 	if (r == 0)
@@ -325,14 +365,8 @@ static int check_step(struct judge *judge, struct fw_world *world, int number, s
 		       (fresh.len && memcmp(fresh.data, print->data, fresh.len) != 0)))
 		r = fw_buf_printf(&judge->differ, "step %d: remembered:\n%s\nfresh:\n%s\n", number,
 				  print->data, fresh.data);
-	if (r == 0 && judge->kernel) {
-		r = fw_kernel_program(judge->kernel, world, err);
-		if (r == 0)
-			r = fw_compare_new(judge->kernel, world, &compare);
-		if (r == 0)
-			r = sweep(judge, compare, judge->sweep ? judge->sweep : 200);
-		fw_compare_free(&compare);
-	}
+	if (r == 0 && judge->kernel)
+		r = check_step_in_kernel(judge, world, number, err);
 	return r;
 }
 
@@ -403,11 +437,14 @@ static int read_options(int argc, char **argv, struct judge *judge)
 			judge->with_kernel = true;
 		} else if (strcmp(argv[i], "--spoil") == 0) {
 			judge->spoil = true;
+		} else if (strcmp(argv[i], "--live") == 0) {
+			judge->live = true;
 		} else if (strcmp(argv[i], "--sweep") == 0 && i + 1 < argc) {
 			judge->sweep = strtoull(argv[++i], NULL, 10);
 		} else {
-			(void)fprintf(stderr,
-				      "usage: tool_judge [--kernel [--sweep N] [--spoil]]\n");
+			(void)fprintf(
+				stderr,
+				"usage: tool_judge [--kernel [--sweep N] [--live] [--spoil]]\n");
 			return -1;
 		}
 	}
@@ -431,6 +468,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	judge.kernel = kernel;
+	if (kernel && judge.live)
+		fw_kernel_keep_flows(kernel);
 	while ((len = getline(&line, &cap, stdin)) > 0) {
 		fw_buf_clear(&out);
 		err.text[0] = '\0';

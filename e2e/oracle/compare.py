@@ -245,7 +245,8 @@ def explain_changes(judge, question):
 
 
 def compare_changes(build, seeds, steps, *options):
-    """(steps taken, None or the first difference): remembered = fresh after each step, and any order gives the same."""
+    """(steps taken, None or the first difference): remembered = fresh after each step, and any order gives the same.
+    With --kernel the programs are asked after each step, too: --live asks the same flows again."""
     judge, taken = Judge(build, *options), 0
     try:
         for seed in seeds:
@@ -254,6 +255,8 @@ def compare_changes(build, seeds, steps, *options):
             if "error" in answer:
                 return taken, "seed %d: %s" % (seed, answer["error"])
             taken += answer["steps"]
+            if answer["differ"] and options:
+                return taken, "seed %d: %s" % (seed, answer["differ"])
             if answer["differ"]:
                 return taken, "seed %d: %s" % (seed, explain_changes(judge, question))
             chance = random.Random(seed)
