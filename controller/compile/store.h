@@ -45,11 +45,13 @@ void fw_htab_remove(struct fw_htab *htab, uint64_t hash, const void *item);
 
 uint64_t fw_hash_bytes(uint64_t seed, const void *data, size_t len);
 uint64_t fw_hash_text(uint64_t seed, const char *text);
+/* Folds a 128-bit product: every bit of both reaches the low bits, which choose the slot. */
 static inline uint64_t fw_hash_mix(uint64_t a, uint64_t b)
 {
-	uint64_t x = (a ^ (b + 0x9e3779b97f4a7c15)) * 0xd6e8feb86659fd93;
+	__uint128_t product =
+		(__uint128_t)(a ^ 0x9e3779b97f4a7c15) * (__uint128_t)(b ^ 0xd6e8feb86659fd93);
 
-	return x ^ x >> 32;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
 /* First member of what is shared; one allocation. */
