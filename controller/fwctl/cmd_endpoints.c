@@ -9,14 +9,16 @@
 static const char help[] =
 	"usage: fwctl endpoints [-o json] [--wide] [--server PATH]\n"
 	"\n"
-	"Every pod interface that podwalld knows on this node. STATE: active (its policy is in "
-	"force), isolated (no\n"
-	"policy yet), locked (its policy could not be stored: everything is denied). IN and OUT: "
-	"whether some policy\n"
-	"isolates that direction. DETAIL says why a pod is not active or not covered.\n"
+	"Every pod interface that podwalld knows on this node.\n"
+	"\n"
+	"  STATE    active: its policy is in force; isolated: no policy yet; locked: its\n"
+	"           policy could not be stored, everything is denied\n"
+	"  IN, OUT  whether some policy isolates that direction\n"
+	"  SLOTS    how many flows it may have at a time\n"
+	"  DETAIL   why it is not active, or not covered\n"
 	"\n"
 	"  fwctl endpoints\n"
-	"  fwctl endpoints -o json | jq -r '.endpoints[] | select(.state != \"active\") | .name'\n";
+	"  fwctl endpoints -o json | jq -r '.endpoints[] | select(.state != \"active\")'\n";
 
 static void ips_text(const cJSON *endpoint, char *ret_text, size_t size)
 {
@@ -63,11 +65,11 @@ int cmd_endpoints(int argc, char **argv)
 {
 	static const struct fw_column narrow[] = {{"POD", false, true},	  {"STATE", false, false},
 						  {"IN", false, false},	  {"OUT", false, false},
-						  {"HOOK", false, false}, {"FLOWS", true, false},
+						  {"HOOK", false, false}, {"SLOTS", true, false},
 						  {"IPS", false, true},	  {"DETAIL", false, true}};
 	static const struct fw_column wide[] = {
 		{"POD", false, false},	{"STATE", false, false},     {"IN", false, false},
-		{"OUT", false, false},	{"HOOK", false, false},	     {"FLOWS", true, false},
+		{"OUT", false, false},	{"HOOK", false, false},	     {"SLOTS", true, false},
 		{"IPS", false, false},	{"CONTAINER", false, false}, {"SLOT", true, false},
 		{"EPOCH", true, false}, {"SUBJECT", false, false},   {"DETAIL", false, false}};
 	static const char *const flag_names[] = {"wide", NULL};

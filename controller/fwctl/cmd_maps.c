@@ -8,7 +8,7 @@
 static const char help[] =
 	"usage: fwctl maps [-o json] [--server PATH]\n"
 	"\n"
-	"Every table of the datapath: rows used, capacity, and what happens when it is full.\n"
+	"Every table of the datapath: rows used, capacity, what happens when it is full.\n"
 	"\n"
 	"  fwctl maps\n"
 	"  fwctl maps -o json | jq '.maps[] | select(.used * 10 > .capacity * 8)'\n";

@@ -10,9 +10,10 @@
 static const char help[] =
 	"usage: fwctl policies [NAMESPACE/POD] [--pending] [-o json] [--server PATH]\n"
 	"\n"
-	"Every policy that podwalld holds, or those that select a pod. --pending: those in Audit, "
-	"and those\n"
-	"that are invalid (what an invalid one selects is isolated).\n"
+	"Every policy that podwalld holds, or those that select a pod.\n"
+	"\n"
+	"  --pending   those in Audit, and those that are invalid (what an invalid one\n"
+	"              selects is isolated)\n"
 	"\n"
 	"  fwctl policies\n"
 	"  fwctl policies shop/db-0\n"

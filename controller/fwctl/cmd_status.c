@@ -10,11 +10,11 @@
 static const char help[] =
 	"usage: fwctl status [-o json] [--color auto|always|never] [--server PATH]\n"
 	"\n"
-	"One look at this node: coverage, enforcement, policies, input that is wrong, tables, "
-	"losses.\n"
+	"One look at this node: coverage, enforcement, policies, input that is wrong,\n"
+	"tables, losses.\n"
 	"\n"
-	"Exit: 0 all is well, 4 something is not (the first line says what), 3 podwalld does not "
-	"answer.\n"
+	"Exit: 0 all is well, 4 something is not (the first line says what),\n"
+	"3 podwalld does not answer.\n"
 	"\n"
 	"  fwctl status\n"
 	"  fwctl status -o json | jq .endpoints\n";

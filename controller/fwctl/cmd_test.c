@@ -33,11 +33,14 @@ static const char usage[] =
 	"  fwctl test policies/cases/*.yaml\n"
 	"  fwctl test -v --kernel shop/deny.yaml\n";
 
+#define ROOM 16u
+
 struct test {
 	bool kernel, verbose, json;
 	size_t met, failed;
 	struct fw_world *world;	 /* of the file in hand */
-	struct fw_kernel *judge; /* of the file in hand, with --kernel */
+	struct fw_kernel *judge; /* with --kernel */
+	uint32_t room;		 /* pods that it has room for */
 };
 
 static int judge(const struct fw_end *end, struct fw_decision_name *ret_name, void *context,
@@ -133,9 +136,24 @@ static int check_all(struct test *test, const char *path, struct fw_case *one, s
 	return 0;
 }
 
+/* One datapath serves all files; a file with more pods than it has room for gets a larger one. */
+static int program(struct test *test, const struct fw_world *world, struct fw_err *err)
+{
+	const uint32_t pods = (uint32_t)world->tables->pods_count;
+	int r;
+
+	if (!test->judge || pods > test->room) {
+		fw_kernel_close(&test->judge);
+		test->room = pods > ROOM ? pods : ROOM;
+		r = fw_kernel_open(test->room, NULL, &test->judge, err);
+		if (r < 0)
+			return r;
+	}
+	return fw_kernel_program(test->judge, world, err);
+}
+
 static int check_file(struct test *test, const char *path, struct fw_err *err)
 {
-	_cleanup_(fw_kernel_close) struct fw_kernel *kernel = NULL;
 	struct fw_case one;
 	int r = fw_case_read(path, &one, err);
 
@@ -143,12 +161,8 @@ static int check_file(struct test *test, const char *path, struct fw_err *err)
 		return r;
 	test->world = &one.world;
 	r = fw_world_compile(&one.world, NULL, err);
-	if (r == 0 && test->kernel && one.world.tables->pods_count) {
-		r = fw_kernel_open((uint32_t)one.world.tables->pods_count, NULL, &kernel, err);
-		if (r == 0)
-			r = fw_kernel_program(kernel, &one.world, err);
-	}
-	test->judge = kernel;
+	if (r == 0 && test->kernel)
+		r = program(test, &one.world, err);
 	if (r < 0)
 		fw_err_prefix(err, "%s", path);
 	else
@@ -205,9 +219,10 @@ int cmd_test(int argc, char **argv)
 		if (check_file(&test, argv[i], &err) < 0) {
 			(void)fflush(stdout);
 			(void)fprintf(stderr, "fwctl test: %s\n", err.text);
-			code = 2;
+			code = FW_EXIT_USAGE;
 		}
 	}
+	fw_kernel_close(&test.judge);
 	if (test.json)
 		(void)printf("{\"met\":%zu,\"failed\":%zu,\"wrongFiles\":%s}\n", test.met,
 			     test.failed, code ? "true" : "false");

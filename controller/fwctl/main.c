@@ -18,8 +18,7 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"flows", "observe", cmd_flows,
-	 "who talks to whom, what decided: live (-f) and from the history"},
+	{"flows", "observe", cmd_flows, "who talks to whom and what decided, live with -f"},
 	{"status", NULL, cmd_status, "is this node all right (exit 4: it is not)"},
 	{"endpoints", NULL, cmd_endpoints, "every pod of this node and its state"},
 	{"policies", NULL, cmd_policies, "the policies in force, or those of one pod"},

@@ -180,6 +180,12 @@ const char *fw_show_protocol(uint8_t protocol, char text[8])
 	switch (protocol) {
 	case FW_PROTO_ICMP:
 		return "icmp";
+	case 2: /* IANA protocol numbers */
+		return "igmp";
+	case 47:
+		return "gre";
+	case 50:
+		return "esp";
 	case FW_PROTO_TCP:
 		return "tcp";
 	case FW_PROTO_UDP:
