@@ -103,11 +103,10 @@ static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_en
 	__u32 asked = direction == FW_EGRESS ? FW_DECISION_ASKED_OUT : FW_DECISION_ASKED_IN;
 	__u64 ev = FW_READ(flow->ev), packets, bytes = skb->len;
 	__u32 now = (__u32)bpf_jiffies64();
+	__u32 flags = fast->flags & (FW_TCP_FIN | FW_TCP_SYN | FW_TCP_RST | FW_TCP_ACK);
 
 	if (fw_flow_recheck(flow, ev) != ctl || (ctl & FW_CTL_SUSPECT) ||
 	    (__u32)(ev >> 32) != FW_READ(ep->epoch))
-		return -1;
-	if ((fast->flags & (FW_TCP_FIN | FW_TCP_SYN | FW_TCP_RST | FW_TCP_ACK)) != FW_TCP_ACK)
 		return -1;
 	packets = skb->gso_segs;
 	if (packets > 1)
@@ -119,10 +118,12 @@ static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_en
 	packets = packets << FW_COUNT_BYTES_BITS | bytes;
 	*ret_action = FW_NEXT;
 	if (ev & FW_DECISION_ALLOW) {
-		if ((FW_READ(flow->state) & (seen_bit | FW_FLOW_STATE_RST)) != seen_bit)
+		if (flags != FW_TCP_ACK ||
+		    (FW_READ(flow->state) & (seen_bit | FW_FLOW_STATE_RST)) != seen_bit)
 			return -1;
 	} else {
-		if (!(ev & asked) || (direction == FW_INGRESS && skb->ingress_ifindex == 0))
+		if ((flags != FW_TCP_ACK && flags != FW_TCP_SYN) || !(ev & asked) ||
+		    (direction == FW_INGRESS && skb->ingress_ifindex == 0))
 			return -1;
 		fw_count(FW_REASON_FLOW_DENIED, direction, packets);
 		*ret_action = FW_SHOT;
