@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that a runtime gives the plugin: variables, configuration, prevResult. In: one byte of
- * choices, four variables and the configuration, separated by NUL. Out: nothing; a broken promise
- * of the parsers aborts. With -DFW_PLANTED_BUG env.c trusts the length of a value of CNI_ARGS,
- * which this must find.
+ * Everything that a runtime gives the plugin: variables, configuration, prevResult. In: a byte of
+ * choices, a byte that picks a frame, four variables separated by NUL, and what goes into the
+ * frame. Out: nothing; a broken promise of the parsers aborts. With -DFW_PLANTED_BUG env.c trusts
+ * the length of a value of CNI_ARGS, which this must find.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -15,14 +15,32 @@
 #include "../json.h"
 #include "../netconf.h"
 
-#define CHOICE_WRAP                                                                                \
-	1 /* the rest is prevResult inside a sound configuration, not the configuration */
-#define CHOICE_ARGS	2 /* CNI_ARGS is one value of a known key */
-#define CHOICE_REMOVAL	4 /* as DEL and GC read it */
-#define CHOICE_OPTIONAL 8 /* as commands without a container read it */
+#define CHOICE_ARGS	1 /* CNI_ARGS is one value of a known key */
+#define CHOICE_REMOVAL	2 /* as DEL and GC read it */
+#define CHOICE_OPTIONAL 4 /* as commands without a container read it */
 
-static const char head[] =
-	"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"type\":\"t\",\"prevResult\":";
+/* What stands around the rest of the input, so that the depths are reached without seeds. */
+#define FRAME "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"type\":\"t\","
+static const struct frame {
+	const char *head, *tail;
+} frames[] = {
+	{"", ""},
+	{FRAME, "}"},
+	{FRAME "\"podwall\":", "}"},
+	{FRAME "\"prevResult\":", "}"},
+	{FRAME "\"prevResult\":{\"ips\":[", "]}}"},
+	{FRAME "\"prevResult\":{\"ips\":[{\"address\":\"", "\"}]}}"},
+	{FRAME "\"prevResult\":{\"ips\":[{\"address\":\"fd00::1/64\"},{\"address\":\"10.0.0.1/8\","
+	       "\"interface\":",
+	 "}],\"interfaces\":[{},{\"name\":\"eth0\",\"sandbox\":\"/n\"}]}}"},
+	{FRAME "\"daemonTimeoutMs\":", "}"},
+	{FRAME "\"exemptNamespaces\":[\"", "\"]}"},
+	{FRAME "\"pinDir\":\"/", "\"}"},
+	{"{\"name\":\"n\",\"type\":\"t\",\"prevResult\":{\"ips\":[{\"address\":\"10.0.0.1\"}]},"
+	 "\"cniVersion\":\"",
+	 "\"}"},
+};
+
 static const char args_head[] = "IgnoreUnknown=1;K8S_POD_UID=";
 
 /* The next NUL-terminated piece of the input, as a string of its own (an overrun is seen). */
@@ -86,21 +104,20 @@ static void check_chain(struct fw_netconf *conf, const char *ifname)
 	free(text);
 }
 
-static void try_conf(const uint8_t *data, size_t size, uint8_t choices, const char *ifname)
+static void try_conf(const uint8_t *data, size_t size, uint8_t choices, const struct frame *frame,
+		     const char *ifname)
 {
+	size_t head = strlen(frame->head), tail = strlen(frame->tail), len = head + size + tail;
 	enum fw_cni_version version = FW_CNI_NEWEST;
-	size_t head_len = choices & CHOICE_WRAP ? sizeof(head) - 1 : 0,
-	       len = head_len + size + (head_len != 0);
 	struct fw_err err = {""};
 	struct fw_netconf conf;
 	char *text = malloc(len + 1);
 
 	if (!text)
 		abort();
-	memcpy(text, head, head_len);
-	memcpy(text + head_len, data, size);
-	if (head_len)
-		text[len - 1] = '}';
+	memcpy(text, frame->head, head);
+	memcpy(text + head, data, size);
+	memcpy(text + head + size, frame->tail, tail);
 	int code = fw_netconf_parse(text, len, choices & CHOICE_REMOVAL, &version, &conf, &err);
 	if (code) {
 		assert(err.text[0]);
@@ -119,10 +136,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fw_err err = {""};
 	struct fw_env env;
 
-	if (!size)
+	if (size < 2)
 		return 0;
-	uint8_t choices = *data++;
-	size--;
+	uint8_t choices = data[0];
+	const struct frame *frame = &frames[data[1] % (sizeof(frames) / sizeof(frames[0]))];
+	data += 2;
+	size -= 2;
 	char *container_id = take(&data, &size, ""), *netns = take(&data, &size, ""),
 	     *ifname = take(&data, &size, "");
 	char *args = take(&data, &size, choices & CHOICE_ARGS ? args_head : "");
@@ -135,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(!strncmp(err.text, "CNI_", 4));
 	else
 		check_env(&env, needs);
-	try_conf(data, size, choices, *ifname ? ifname : "eth0");
+	try_conf(data, size, choices, frame, *ifname ? ifname : "eth0");
 	free(container_id);
 	free(netns);
 	free(ifname);
