@@ -151,7 +151,7 @@ $(BUILD)/tests/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 
 $(BUILD)/tools/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lm $$(LIBS)
+	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
 
 $(BUILD)/fuzz/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
 	@mkdir -p $$(@D)
