@@ -186,8 +186,14 @@ static size_t span_string(const struct parser *p)
 {
 	const char *s = p->at;
 
+#ifdef FW_PLANTED_BUG /* tests/fuzz_decode.c must find that an escaped quote does not end a string \
+		       */
+	while (s < p->end && *s != '"')
+		s++;
+#else
 	while (s < p->end && *s != '"')
 		s += *s == '\\' && p->end - s > 1 ? 2 : 1;
+#endif
 	return (size_t)(s - p->at);
 }
 
