@@ -385,16 +385,11 @@ bool fw_apply_pending(const struct fw_apply *apply)
 	return apply->garbage || apply->flip.pending;
 }
 
-int fw_apply_finish(struct fw_apply *apply, struct fw_err *err)
+int fw_apply_finish_graced(struct fw_apply *apply, struct fw_err *err)
 {
 	uint64_t removed = 0;
 	int r;
 
-	if (!fw_apply_pending(apply))
-		return 0;
-	r = fw_datapath_synchronize(apply->datapath, err);
-	if (r < 0)
-		return r;
 	fw_flip_finish(&apply->flip);
 	/* what was just adopted is kept until tables say what is needed */
 	if (!apply->garbage || !apply->adopted || apply->bump_next)
@@ -406,6 +401,16 @@ int fw_apply_finish(struct fw_apply *apply, struct fw_err *err)
 	}
 	apply->garbage = false;
 	return 0;
+}
+
+int fw_apply_finish(struct fw_apply *apply, struct fw_err *err)
+{
+	int r;
+
+	if (!fw_apply_pending(apply))
+		return 0;
+	r = fw_datapath_synchronize(apply->datapath, err);
+	return r < 0 ? r : fw_apply_finish_graced(apply, err);
 }
 
 const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision)

@@ -60,6 +60,9 @@ int fw_apply_tables(struct fw_apply *apply, const struct fw_tables *tables,
 /* The deferred half: grace period, second bump, removal. Call from a timer after fw_apply_tables()
  * (rule 14). */
 int fw_apply_finish(struct fw_apply *apply, struct fw_err *err);
+/* The same for a caller that has waited for a grace period which began after the last
+ * fw_apply_tables(). */
+int fw_apply_finish_graced(struct fw_apply *apply, struct fw_err *err);
 
 /* Resolves the id of a decision, built-in ones included. NULL for an id never given. */
 const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision);

@@ -15,13 +15,34 @@ static bool selects(const struct fw_network_policy *policy, const struct fw_pod 
 	       fw_selector_matches(&policy->subject, &pod->object.labels);
 }
 
+/* Objects are listed by namespace and name: the first pod of a namespace, or where it would stand.
+ */
+static size_t first_of(struct fw_object *const *pods, size_t count, const char *namespace)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(pods[middle]->namespace, namespace) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static size_t count_pods(const struct fw_model *model, const struct fw_network_policy *policy)
 {
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_POD, &objects), selected = 0;
+	const char *namespace = policy->object.namespace;
+	struct fw_object *const *pods;
+	size_t count = fw_model_list(model, FW_KIND_POD, &pods), selected = 0;
 
-	for (size_t i = 0; i < count; i++)
-		selected += selects(policy, (const void *)objects[i]);
+	for (size_t i = first_of(pods, count, namespace); i < count; i++) {
+		if (strcmp(pods[i]->namespace, namespace) != 0)
+			break;
+		selected += selects(policy, (const void *)pods[i]);
+	}
 	return selected;
 }
 

@@ -187,6 +187,9 @@ static int make_parts(struct fw_agent *agent, struct fw_err *err)
 	if (r == 0)
 		r = fw_flows_new(agent->datapath, agent->model, agent->apply,
 				 agent->options.history, &agent->flows, err);
+	if (r == 0 && (r = fw_grace_new(agent->base, agent->datapath, fw_agent_graced, agent,
+					&agent->grace)) < 0)
+		(void)fw_err_errno(err, r, "grace periods");
 	if (r == 0 && agent->options.enforcement >= 0)
 		r = fw_apply_set_enforcement(agent->apply,
 					     (enum fw_enforcement)agent->options.enforcement, err);
@@ -235,6 +238,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 
 	if (!agent)
 		return;
+	fw_grace_free(&agent->grace);
 	fw_source_free(&agent->source);
 	while (agent->waiters)
 		fw_agent_forget_waiter(agent, agent->waiters->ticket);
@@ -279,7 +283,9 @@ int fw_agent_set_enforcement(struct fw_agent *agent, enum fw_enforcement enforce
 	if (r == 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "enforcement of this node is now %s",
 			     enforcement == FW_AUDIT ? "Audit" : "Enforce");
-	if (r == 0)
+	if (r == 0) {
+		agent->applies++; /* a grace period under way is not this change's */
 		event_active(agent->finish, EV_TIMEOUT, 0);
+	}
 	return r;
 }

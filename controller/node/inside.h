@@ -44,6 +44,10 @@ struct fw_agent {
 	struct fw_tables *tables;	     /* of the last compile; NULL before */
 	struct fw_agent_endpoint *endpoints; /* by owner */
 	struct fw_waiter *waiters;
+	struct fw_grace *grace;
+	uint64_t applies,
+		graced_applies; /* how often tables were applied; when the grace period began */
+	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake;
 	uint64_t tickets, sequence;
 	bool started;		      /* the source has delivered its first content */
@@ -68,12 +72,24 @@ int fw_agent_lock_pins(const char *pin_dir, int *ret_fd, struct fw_err *err);
 /* The plugin's own lock of one endpoint. -EAGAIN while the plugin is at work on it. */
 int fw_agent_lock_endpoint(const char *run_dir, uint64_t owner, int *ret_fd);
 
+/*
+ * grace.c: grace periods that the loop does not wait for (one takes about 12 ms). `done` runs in
+ * the loop, after a grace period that began at or after fw_grace_begin(). One at a time: -EBUSY.
+ */
+struct fw_grace;
+int fw_grace_new(struct event_base *base, struct fw_datapath *datapath,
+		 void (*done)(int result, void *context), void *context,
+		 struct fw_grace **ret_grace);
+void fw_grace_free(struct fw_grace **grace);
+int fw_grace_begin(struct fw_grace *grace);
+
 /* pipeline.c */
 int fw_agent_open_source(struct fw_agent *agent, struct fw_err *err);
 /* Compiles when the model changed, applies, answers who waits. Failures are kept in agent->problem.
  */
 void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns);
-void fw_agent_finish(struct fw_agent *agent);
+void fw_agent_finish(struct fw_agent *agent);	 /* begins the grace period */
+void fw_agent_graced(int result, void *context); /* its end */
 
 /* registry.c: endpoints, the model's sandboxes, and who waits for them */
 struct fw_agent_endpoint *fw_agent_find(const struct fw_agent *agent, uint64_t owner);

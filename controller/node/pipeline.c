@@ -11,8 +11,9 @@
 #include "base/cleanup.h"
 #include "node/inside.h"
 
-#define FINISH_MS 40   /* after the last apply: a burst of changes is finished once */
-#define RETRY_MS  1000 /* after a failure */
+#define FINISH_MS     40   /* after the last apply: a burst of changes is finished once */
+#define RETRY_MS      1000 /* after a failure */
+#define UNFINISHED_NS (1000 * FW_MS)
 
 static void source_put(struct fw_object *object, void *context)
 {
@@ -126,6 +127,7 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	endpoints = endpoints_of(agent, &count);
 	if (!endpoints)
 		return fw_err_errno(err, -ENOMEM, "endpoints");
+	agent->applies++;
 	r = fw_apply_tables(agent->apply, agent->tables, endpoints, count, &stats, err);
 	if (r < 0)
 		return r;
@@ -174,23 +176,63 @@ void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns)
 			if (agent->latency.total_ms > agent->latency.max_total_ms)
 				agent->latency.max_total_ms = agent->latency.total_ms;
 		}
-		if (fw_apply_pending(agent->apply))
+		if (fw_apply_pending(agent->apply)) {
+			if (!agent->unfinished_ns)
+				agent->unfinished_ns = fw_agent_now();
 			arm(agent->finish, FINISH_MS);
+		}
 	}
 	fw_agent_answer_waiters(agent);
+}
+
+static void finished(struct fw_agent *agent, int r, const struct fw_err *err)
+{
+	if (r < 0) {
+		fw_agent_log(agent, FW_LOG_ERROR, "finishing a change: %s", err->text);
+		arm(agent->finish, RETRY_MS);
+		return;
+	}
+	agent->unfinished_ns = 0;
+	if (agent->again) {
+		agent->again = false;
+		fw_agent_work(agent, 0);
+	}
 }
 
 void fw_agent_finish(struct fw_agent *agent)
 {
 	struct fw_err err = {""};
+	int r;
 
-	if (fw_apply_finish(agent->apply, &err) < 0) {
-		fw_agent_log(agent, FW_LOG_ERROR, "finishing a change: %s", err.text);
-		arm(agent->finish, RETRY_MS);
+	/* changes that never pause: wait once in the loop rather than collect without end */
+	if (agent->unfinished_ns && fw_agent_now() > agent->unfinished_ns + UNFINISHED_NS) {
+		r = fw_apply_finish(agent->apply, &err);
+		finished(agent, r, &err);
 		return;
 	}
-	if (agent->again) {
-		agent->again = false;
-		fw_agent_work(agent, 0);
+	agent->graced_applies = agent->applies;
+	r = fw_grace_begin(agent->grace);
+	if (r == -EBUSY) {
+		arm(agent->finish, FINISH_MS);
+	} else if (r < 0) {
+		(void)fw_err_errno(&err, r, "thread");
+		finished(agent, r, &err);
 	}
+}
+
+void fw_agent_graced(int result, void *context)
+{
+	struct fw_agent *agent = context;
+	struct fw_err err = {""};
+	int r = result;
+
+	if (r < 0) {
+		(void)fw_err_errno(&err, r, "grace period");
+	} else if (agent->applies != agent->graced_applies) {
+		arm(agent->finish, FINISH_MS); /* something was flipped while we waited */
+		return;
+	} else {
+		r = fw_apply_finish_graced(agent->apply, &err);
+	}
+	finished(agent, r, &err);
 }
