@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What flows do when policy moves, when tables fill, under GSO and through services: verdicts, records, counters.
+ * What flows do when policy moves, when tables fill, under GSO and through services: verdicts,
+ * records, counters.
  */
 #include "fixture.h"
 
@@ -31,7 +32,8 @@ static void allow_to_deny_cuts_a_live_flow_both_ways(void **state)
 			expect(TCP(family, way, 5, 6, ACK), FW_REASON_FLOW_DENIED);
 			expect_no_record();
 		}
-		fixture_bump(); /* still cut: an answer opens nothing by being judged in its own direction */
+		fixture_bump(); /* still cut: an answer opens nothing by being judged in its own
+				   direction */
 		expect(TCP(family, !way, 5, 6, ACK), FW_REASON_POLICY_DENY);
 		expect(TCP(family, way, 5, 6, ACK), FW_REASON_FLOW_DENIED);
 		/* but a new connection of the other side is its own matter */
@@ -53,7 +55,8 @@ static void deny_to_allow_revives_a_cut_flow(void **state)
 		expect(UDP(family, way, 5, 6), FW_REASON_POLICY_DENY);
 		expect(UDP(family, !way, 5, 6), FW_REASON_FLOW_DENIED);
 		only_towards(way);
-		expect(UDP(family, !way, 5, 6), FW_REASON_POLICY_ALLOW); /* judged as who opened it */
+		expect(UDP(family, !way, 5, 6),
+		       FW_REASON_POLICY_ALLOW); /* judged as who opened it */
 		expect_record(FW_EVENT_CHANGE, FW_REASON_POLICY_ALLOW);
 		expect(UDP(family, way, 5, 6), FW_REASON_FLOW);
 		assert_int_equal(PACKETS(fixture_only(), way) + PACKETS(fixture_only(), !way), 6);
@@ -130,8 +133,9 @@ static void counts_are_exact_under_gso(void **state)
 	(void)state;
 	EACH_WAY(family, way)
 	{
-		struct packet p = PACKET(.family = family, .direction = way, .proto = PROTO_TCP, .flags = ACK,
-					 .local_port = 5, .remote_port = 6, .payload = 2000);
+		struct packet p =
+			PACKET(.family = family, .direction = way, .proto = PROTO_TCP, .flags = ACK,
+			       .local_port = 5, .remote_port = 6, .payload = 2000);
 		struct fw_flow *flow;
 		uint64_t header = p.l4 + 20, bytes = 0;
 
@@ -184,7 +188,8 @@ static void evicted_flow_tells_its_counters(void **state)
 			struct fw_ip pod = ip_of(family_text(family, POD4, POD6));
 			assert_true(fw_ip_equal(&local, &pod));
 			evicted += PACKETS(old, way) == 2 || PACKETS(old, way) == 1;
-			records += old->local_port <= 8 ? PACKETS(old, way) == 2 : PACKETS(old, way) == 1;
+			records += old->local_port <= 8 ? PACKETS(old, way) == 2
+							: PACKETS(old, way) == 1;
 		}
 		assert_int_equal(evicted, 8);
 		assert_int_equal(records, 8);
@@ -211,10 +216,12 @@ static void eviction_order_is_denied_half_open_expired(void **state)
 			if (port <= 6)
 				expect(TCP(family, !way, port, 6, SYN | ACK), FW_REASON_FLOW);
 		}
-		expect(TCP(family, way, 20, 6, SYN), FW_REASON_POLICY_ALLOW); /* in the denied one's place */
+		expect(TCP(family, way, 20, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* in the denied one's place */
 		expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
 		expect(TCP(family, !way, 20, 6, SYN | ACK), FW_REASON_FLOW);
-		expect(TCP(family, way, 21, 6, SYN), FW_REASON_POLICY_ALLOW); /* the half-open one's */
+		expect(TCP(family, way, 21, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* the half-open one's */
 		assert_int_equal(fx->events[0].local_port, 7);
 		expect(TCP(family, !way, 21, 6, SYN | ACK), FW_REASON_FLOW);
 		expect(TCP(family, way, 22, 6, SYN), FW_REASON_TABLE_FULL); /* the rest is in use */
@@ -223,7 +230,8 @@ static void eviction_order_is_denied_half_open_expired(void **state)
 			if (slot->local_port == 3)
 				slot->seen -= (FW_IDLE_TCP + 60) * fx->skel->rodata->fw_hz;
 		}
-		expect(TCP(family, way, 22, 6, SYN), FW_REASON_POLICY_ALLOW); /* but one had expired */
+		expect(TCP(family, way, 22, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* but one had expired */
 		assert_int_equal(fx->events[0].local_port, 3);
 		/* a denied flow pushes out nothing that is allowed, and does not block */
 		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
@@ -242,7 +250,8 @@ static void denied_flood_keeps_to_its_budget_of_records(void **state)
 	fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
 	fx->ep->flow_mask = 0;
 	for (uint64_t i = 0; i < packets; i++) {
-		assert_int_equal(reason_of(TCP(4, FW_EGRESS, (uint16_t)(i + 1), 6, SYN)), FW_REASON_POLICY_DENY);
+		assert_int_equal(reason_of(TCP(4, FW_EGRESS, (uint16_t)(i + 1), 6, SYN)),
+				 FW_REASON_POLICY_DENY);
 		told += fx->event_count;
 		for (uint32_t j = 0; j < fx->event_count; j++)
 			suppressed += fx->events[j].suppressed;
@@ -294,7 +303,8 @@ static void full_ring_changes_no_verdict(void **state)
 		for (int i = 0; i < 1000; i++, packets++) {
 			put16(p.b + p.l4, packets & 0xffff);
 			put16(p.b + p.l4 + 2, packets >> 16);
-			memset(fx->flows + fx->buckets, 0, sizeof(struct fw_bucket) * (i % 50 ? 0 : fx->buckets));
+			memset(fx->flows + fx->buckets, 0,
+			       sizeof(struct fw_bucket) * (i % 50 ? 0 : fx->buckets));
 			assert_int_equal(fixture_run(p.b, p.len, FW_EGRESS, &action), 0);
 			assert_int_equal(action, NEXT);
 		}
@@ -309,7 +319,8 @@ static void full_ring_changes_no_verdict(void **state)
 	expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
 }
 
-/* A pod cannot block itself: its own address comes back, or its own device is where the packet came from. */
+/* A pod cannot block itself: its own address comes back, or its own device is where the packet came
+ * from. */
 static void hairpin_is_not_blocked_by_policy(void **state)
 {
 	(void)state;
@@ -319,8 +330,8 @@ static void hairpin_is_not_blocked_by_policy(void **state)
 
 		fixture_forget();
 		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
-		expect(PACKET(.family = family, .direction = FW_INGRESS, .proto = PROTO_TCP, .flags = SYN, .remote = own,
-			      .local_port = 8080, .remote_port = 1000),
+		expect(PACKET(.family = family, .direction = FW_INGRESS, .proto = PROTO_TCP,
+			      .flags = SYN, .remote = own, .local_port = 8080, .remote_port = 1000),
 		       FW_REASON_POLICY_ALLOW);
 		assert_int_equal(fx->events[0].decision, ALLOW_DEFAULT);
 		assert_true(fx->events[0].state & FW_FLOW_STATE_SELF);
@@ -341,7 +352,8 @@ static void longest_prefix_and_exact_address(void **state)
 	(void)state;
 	EACH_FAMILY(family)
 	{
-		uint32_t lengths[] = {family == 4 ? 96 : 0, family == 4 ? 96 + 8 : 32, family == 4 ? 96 + 24 : 64};
+		uint32_t lengths[] = {family == 4 ? 96 : 0, family == 4 ? 96 + 8 : 32,
+				      family == 4 ? 96 + 24 : 64};
 		struct fw_ip ip = ip_of(family_text(family, WORLD4, WORLD6));
 
 		fixture_forget();
@@ -350,15 +362,20 @@ static void longest_prefix_and_exact_address(void **state)
 			struct fw_prefix_key key = {.prefixlen = lengths[i]};
 			struct fw_peer peer = {.peer_class = 50 + i};
 			memcpy(key.addr, &ip, 16);
-			assert_int_equal(bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_prefixes), &key, &peer, 0), 0);
+			assert_int_equal(
+				bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_prefixes), &key,
+						    &peer, 0),
+				0);
 			struct packet p = UDP(family, FW_EGRESS, (uint16_t)(10 + i), 6);
-			packet_addresses(&p, family_text(family, POD4, POD6), family_text(family, WORLD4, WORLD6));
+			packet_addresses(&p, family_text(family, POD4, POD6),
+					 family_text(family, WORLD4, WORLD6));
 			expect(p, FW_REASON_POLICY_DENY);
 			assert_int_equal(fx->events[0].peer_class, 50 + i);
 		}
 		fixture_address(family_text(family, WORLD4, WORLD6), 60, 0);
 		struct packet p = UDP(family, FW_EGRESS, 20, 6);
-		packet_addresses(&p, family_text(family, POD4, POD6), family_text(family, WORLD4, WORLD6));
+		packet_addresses(&p, family_text(family, POD4, POD6),
+				 family_text(family, WORLD4, WORLD6));
 		expect(p, FW_REASON_POLICY_DENY);
 		assert_int_equal(fx->events[0].peer_class, 60);
 	}
@@ -376,14 +393,16 @@ static void binary_search_finds_every_range(void **state)
 		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
 		struct fw_range *ranges = calloc(count, sizeof(*ranges));
 		for (uint32_t i = 0; i < count; i++) /* with a hole behind each */
-			ranges[i] = (struct fw_range){.lo = FW_RANGE_KEY(PROTO_UDP, i * step),
-						      .hi = FW_RANGE_KEY(PROTO_UDP, i * step + step / 2),
-						      .decision = ALLOW(100 + i)};
+			ranges[i] = (struct fw_range){
+				.lo = FW_RANGE_KEY(PROTO_UDP, i * step),
+				.hi = FW_RANGE_KEY(PROTO_UDP, i * step + step / 2),
+				.decision = ALLOW(100 + i)};
 		fixture_cell(FW_EGRESS, PEER_CLASS, ranges, count);
 		free(ranges);
 		fixture_bump();
 		for (uint32_t i = 0; i < count; i += count / 8 + 1) {
-			const uint32_t ports[] = {i * step, i * step + step / 2, i * step + step / 2 + 1};
+			const uint32_t ports[] = {i * step, i * step + step / 2,
+						  i * step + step / 2 + 1};
 			for (int j = 0; j < 3; j++) {
 				fixture_forget();
 				bool hole = j == 2 && ports[j] < (i + 1) * step;
@@ -415,7 +434,8 @@ static void twin_inserts_leave_one_flow(void **state)
 			memset(bucket, 0, sizeof(struct fw_bucket));
 			struct fw_flow *slot = &bucket[low ? 0 : 7];
 			*slot = copy;
-			slot->ctl = (slot->ctl & ~FW_CTL_STATE) | FW_CTL_BUSY; /* being written: judged, stored nowhere */
+			slot->ctl = (slot->ctl & ~FW_CTL_STATE) |
+				    FW_CTL_BUSY; /* being written: judged, stored nowhere */
 			expect(UDP(family, way, 5, 6), FW_REASON_POLICY_ALLOW);
 			expect_no_record();
 			assert_int_equal(fixture_flows(), 0);
@@ -431,25 +451,31 @@ static void constant_slot_serves_any_device(void **state)
 	struct fw_tc *skel = fw_tc__open();
 	struct __sk_buff context = {.ingress_ifindex = ANY_INTERFACE};
 	struct packet p = UDP(4, FW_EGRESS, 5, 6);
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = p.b, .data_size_in = (uint32_t)p.len, .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = p.b, .data_size_in = (uint32_t)p.len,
+		    .ctx_in = &context, .ctx_size_in = sizeof(context), .repeat = 1);
 	uint32_t slot = FW_IFINDEX_SLOTS + 3;
 	struct fw_endpoint *row = fx->ep - SLOT + slot;
 
 	(void)state;
 	assert_non_null(skel);
 	skel->rodata->fw_slot = slot;
-	assert_int_equal(bpf_map__reuse_fd(skel->maps.fw_endpoints, bpf_map__fd(fx->skel->maps.fw_endpoints)), 0);
-	assert_int_equal(bpf_map__reuse_fd(skel->maps.fw_subjects, bpf_map__fd(fx->skel->maps.fw_subjects)), 0);
+	assert_int_equal(bpf_map__reuse_fd(skel->maps.fw_endpoints,
+					   bpf_map__fd(fx->skel->maps.fw_endpoints)),
+			 0);
+	assert_int_equal(
+		bpf_map__reuse_fd(skel->maps.fw_subjects, bpf_map__fd(fx->skel->maps.fw_subjects)),
+		0);
 	assert_int_equal(fw_tc__load(skel), 0);
 	*row = *fx->ep;
 	row->ifindex = 0;
 	row->flow_base = 0;
 	row->flow_mask = 7;
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fw_from_tcx), &options), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fw_from_tcx), &options),
+			 0);
 	assert_int_equal((int)options.retval, NEXT);
 	row->state = FW_EP_FREE;
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fw_from_tcx), &options), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.fw_from_tcx), &options),
+			 0);
 	assert_int_equal((int)options.retval, SHOT);
 	fw_tc__destroy(skel);
 }
