@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "apply/carry.h"
 #include "apply/cells.h"
 #include "apply/flip.h"
 #include "apply/names.h"
@@ -276,6 +277,8 @@ static int make_plan(struct fw_apply *apply, const struct fw_tables *tables,
 		r = plan_subjects(apply, change, count);
 	if (r == 0)
 		r = fw_peers_plan(&apply->peers, &change->plan, &apply->names, &change->peers);
+	if (r == 0)
+		r = fw_carry(&apply->cells, &change->plan, &apply->peers, &change->peers);
 	return r < 0 ? fw_err_errno(err, r, "planning the change") : 0;
 }
 

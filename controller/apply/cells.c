@@ -92,6 +92,7 @@ static int adopt_subject(struct fw_cells *cells, uint32_t id, const bool *in_use
 	cells->entries = entry;
 	entry->digest = known->digest;
 	entry->current = known->known && known->hashed && in_use[id];
+	entry->adopted = in_use[id];
 	return bpf_map_lookup_elem(fd, &id, &entry->row);
 }
 

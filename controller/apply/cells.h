@@ -25,7 +25,8 @@ struct fw_subject_entry {
 	uint32_t id;
 	struct fw_digest digest;
 	struct fw_subject row;
-	bool current;	/* the one to use for its digest */
+	bool current; /* the one to use for its digest */
+	bool adopted; /* read back, and an endpoint had it: as if the apply before had needed it */
 	uint64_t stamp; /* of the last apply that needed it */
 	struct fw_cell_ref *cells;
 	uint32_t count, size;

@@ -385,6 +385,70 @@ static void test_new_class_adds_cells_without_a_flip(void **state)
 	end(&f);
 }
 
+/* What a write in the middle shows. */
+static struct fixture *watched;
+static const struct world *watched_old, *watched_new;
+static unsigned int watched_writes;
+
+static void judge_between(const char *what)
+{
+	(void)what;
+	watched_writes++;
+	for (uint32_t pod = 0; pod < WORLD_PODS; pod++)
+		for (uint32_t n = 0; n < WORLD_ADDRESSES * 2; n++) {
+			struct fw_ip ip = world_ip(n / 2);
+			uint32_t key = FW_RANGE_KEY(6, 50);
+			uint32_t got =
+				maps_decision(watched->datapath, row_of(watched, pod)->subject,
+					      n % 2, maps_class(watched->datapath, &ip), key);
+			const char *before =
+				tables_rule(watched_old, watched_old->pods[pod].subject, n % 2,
+					    tables_class(watched_old, &ip), key);
+			const char *after = tables_rule(watched_new, watched_new->pods[pod].subject,
+							n % 2, tables_class(watched_new, &ip), key);
+
+			if (!same_rule(watched->apply, got, before) &&
+			    !same_rule(watched->apply, got, after))
+				fail_msg("before %s: pod %u, address %u: neither %s nor %s", what,
+					 pod, n / 2, before, after);
+		}
+}
+
+/* A new selector gives every class another digest, and every policy another content: all rows move
+ * at once. */
+static void test_no_packet_meets_a_mixture_of_old_and_new(void **state)
+{
+	static struct world old, new;
+	struct fixture f;
+
+	(void)state;
+	begin_with(&f, &small);
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		world_make(&old, seed, 0);
+		world_make(&new, seed, 0);
+		for (uint32_t i = 2; i < new.tables.classes_count; i++)
+			new.classes[i].digest = digest(4, seed * 100 + i);
+		for (uint32_t i = 0; i < new.tables.subjects_count; i++)
+			new.subjects[i].digest = digest(5, seed * 100 + i);
+		for (uint32_t i = 0; i < new.tables.ranges_count; i++)
+			new.ranges[i].decision ^= 3;
+		(void)apply_world(&f, &old);
+		finish(&f);
+		watched = &f;
+		watched_old = &old;
+		watched_new = &new;
+		watched_writes = 0;
+		fw_apply_write_hook = judge_between;
+		(void)apply_world(&f, &new);
+		finish(&f);
+		fw_apply_write_hook = NULL;
+		assert_true(watched_writes > WORLD_ADDRESSES);
+		check_meaning(&f, &new);
+		check_no_garbage(&f, &new);
+	}
+	end(&f);
+}
+
 /* Digests are a hint, content decides: one changed range, one cell more, one cell less. */
 static void test_equal_digest_with_other_content_is_a_row_of_its_own(void **state)
 {
@@ -521,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_pod_stays_isolated_and_a_lost_one_is_isolated),
 		cmocka_unit_test(test_row_of_another_owner_is_left_alone),
 		cmocka_unit_test(test_new_class_adds_cells_without_a_flip),
+		cmocka_unit_test(test_no_packet_meets_a_mixture_of_old_and_new),
 		cmocka_unit_test(test_equal_digest_with_other_content_is_a_row_of_its_own),
 		cmocka_unit_test(test_subject_that_does_not_fit_is_locked_alone),
 		cmocka_unit_test(test_ranges_that_do_not_fit_lock_and_leave_no_trace),
