@@ -31,7 +31,7 @@ class Maker:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.objects = []
-        self.pods = []      # (namespace, name, addresses, is a subject)
+        self.pods = []      # (namespace, name, addresses)
         self.vips = []
 
     def chance(self, part):
@@ -91,6 +91,8 @@ class Maker:
     def pod(self, number):
         namespace, name = self.pick(self.names), "p%d" % number
         spec = {"containers": [{"name": "c", "image": "i", "ports": self.container_ports()}]}
+        if self.chance(0.8):
+            spec["nodeName"] = self.pick(("n1", "n1", "n2"))
         if self.chance(0.2):
             spec["containers"].append({"name": "d", "image": "i", "ports": self.container_ports()})
         if self.chance(0.2):
@@ -110,18 +112,34 @@ class Maker:
         elif self.chance(0.08):
             spec["hostNetwork"] = True
             addresses = list(self.node_addresses or ["10.9.0.7"])
+        if self.chance(0.04):   # not started yet
+            addresses, status = [], {"phase": "Pending"}
         status["podIPs"] = [{"ip": address} for address in addresses]
-        status["podIP"] = addresses[0]
+        if addresses:
+            status["podIP"] = addresses[0]
         self.objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": {
             "name": name, "namespace": namespace, "labels": self.labels()}, "spec": spec, "status": status})
-        self.pods.append((namespace, name, addresses))
+        if addresses:
+            self.pods.append((namespace, name, addresses))
+
+    def odd_form(self, cidr):
+        """As old objects hold it: zero-padded octets, bits behind the prefix, IPv4 in IPv6."""
+        address, length = cidr.split("/")
+        if ":" in cidr or length in ("0", "32") or self.chance(0.9):
+            return cidr
+        form = self.pick(("zeros", "bits", "mapped"))
+        if form == "zeros":
+            return ".".join("%03d" % int(octet) for octet in address.split(".")) + "/" + length
+        if form == "bits" and int(length) <= 24:
+            return address.rsplit(".", 1)[0] + ".77/" + length
+        return "::ffff:%s/%d" % (address, 96 + int(length))
 
     def block(self):
         cidr = self.pick(BLOCKS4 if self.chance(0.65) else BLOCKS6)
         whole = ipaddress.ip_network(cidr)
         inside = [b for b in BLOCKS4 + BLOCKS6 if b != cidr and ipaddress.ip_network(b).version == whole.version
                   and ipaddress.ip_network(b).subnet_of(whole)]
-        block = {"cidr": cidr}
+        block = {"cidr": self.odd_form(cidr)}
         if inside and self.chance(0.5):
             block["except"] = self.random.sample(inside, min(len(inside), 1 + self.chance(0.3)))
         elif self.chance(0.1):
@@ -167,6 +185,9 @@ class Maker:
         spec = {"podSelector": self.selector(("app", "tier"))}
         self.absent_or_empty(spec, "ingress", [self.rule("from") for _ in range(self.pick((0, 1, 2, 2, 3)))])
         self.absent_or_empty(spec, "egress", [self.rule("to") for _ in range(self.pick((0, 1, 2, 3)))])
+        if self.chance(0.04):   # nobody knows what it means: fails closed
+            holder = self.pick([spec] + [rule for field in ("ingress", "egress") for rule in spec.get(field) or []])
+            holder["onlyOnTuesdays"] = True
         types = self.pick((None, None, ["Ingress"], ["Egress"], ["Ingress", "Egress"], ["Egress", "Ingress"]))
         if types:
             spec["policyTypes"] = types
@@ -229,6 +250,8 @@ class Maker:
                 if self.chance(part):
                     conditions[field] = self.chance(0.7 if field == "ready" else 0.5)
             endpoint = {"addresses": [self.pick(candidates)]}
+            if self.chance(0.08):   # the API gives a second one no meaning
+                endpoint["addresses"].append(self.pick(candidates))
             if conditions or self.chance(0.5):
                 endpoint["conditions"] = conditions
             endpoints.append(endpoint)
@@ -278,8 +301,8 @@ def make(seed, packets=400, offset=0):
     for number in range(maker.pick((0, 0, 1, 2, 3))):
         maker.service(number + offset)
     maker.random.shuffle(maker.objects)
-    asked = [maker.packet() for _ in range(packets)]
-    return {"objects": maker.objects, "node": "", "podRanges": maker.ranges, "packets": asked}
+    asked = [maker.packet() for _ in range(packets)] if maker.pods else []
+    return {"objects": maker.objects, "node": "n1" if maker.chance(0.25) else "", "podRanges": maker.ranges, "packets": asked}
 
 
 # --- shrinking --------------------------------------------------------------------------------------------------------
