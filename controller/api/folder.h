@@ -38,19 +38,18 @@ struct fw_holding {
 	struct fw_slot *slot;
 	struct fw_holding *next_in_file, *next_in_slot;
 	struct fw_object *fresh; /* decoded in this batch, not yet put; owned */
-	uint64_t load;		 /* of the file, in which it was last seen */
+	uint32_t load;		 /* of the file, in which it was last seen */
 	unsigned int document;
 	bool kept; /* its document is broken: the last valid version stays */
 };
 
 struct fw_slot {
-	enum fw_kind kind;
-	size_t namespace_len;
 	struct fw_holding *holdings;
-	const struct fw_file
-		*owner; /* whose version was put; NULL before, and when that file is gone */
-	bool in_force;	/* something was put and not removed */
+	const struct fw_file *owner; /* whose version was put; NULL when that file is gone */
 	struct fw_slot *next_touched;
+	uint16_t namespace_len;
+	uint8_t kind;  /* enum fw_kind */
+	bool in_force; /* something was put and not removed */
 	bool touched;
 	UT_hash_handle hh; /* key: kind, namespace, NUL, name, NUL */
 	char key[];
@@ -74,7 +73,7 @@ struct fw_file {
 	struct fw_holding *holdings;
 	size_t holding_count;
 	struct fw_error_list errors;
-	uint64_t load;
+	uint32_t load;	      /* counts the reads */
 	uint64_t reloaded_in; /* the batch in which it was read once more for an inherited object */
 	uint64_t writing_since; /* CLOCK_MONOTONIC ns of the last write that was not closed; 0 none
 				 */

@@ -82,8 +82,8 @@ static struct fw_slot *make_slot(struct fw_holder *holder, const struct fw_objec
 	if (!slot)
 		return NULL;
 	memcpy(slot->key, key, len);
-	slot->kind = object->kind;
-	slot->namespace_len = strlen(object->namespace);
+	slot->kind = (uint8_t)object->kind;
+	slot->namespace_len = (uint16_t)strlen(object->namespace);
 	HASH_ADD_KEYPTR(hh, holder->slots, slot->key, len, slot);
 	if (!slot->hh.tbl) {
 		free(slot);

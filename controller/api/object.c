@@ -128,6 +128,9 @@ int fw_document_decode(struct fw_decoder *d, const struct fw_field *document, en
 	if (r)
 		return r;
 	object->digest = fw_object_digest(object);
+	r = fw_object_pack(&object);
+	if (r)
+		return r;
 	*ret_object = TAKE_PTR(object);
 	return 0;
 }

@@ -65,6 +65,7 @@ enum fw_protocol {
 /* The head of every object; the first member of each of them. */
 struct fw_object {
 	enum fw_kind kind;
+	bool packed; /* one block with all it owns: nothing in it may be freed or replaced alone */
 	char *namespace; /* "" for cluster-scoped kinds */
 	char *name;
 	char *uid; /* never NULL; "" where the source gives none */
@@ -276,6 +277,9 @@ const char *fw_labels_get(const struct fw_labels *labels,
 const char *fw_kind_name(enum fw_kind kind); /* "NetworkPolicy" */
 /* Zeroed, of the kind's size; NULL: no memory. */
 struct fw_object *fw_object_new(enum fw_kind kind);
+/* Moves a pod with all it owns into one block of memory; other kinds stay. -ENOMEM changes nothing.
+ */
+int fw_object_pack(struct fw_object **object);
 void fw_object_free(struct fw_object **object); /* of any kind */
 void fw_sandbox_free(struct fw_sandbox **sandbox);
 

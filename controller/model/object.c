@@ -145,6 +145,11 @@ void fw_object_free(struct fw_object **object)
 
 	if (!o)
 		return;
+	*object = NULL;
+	if (o->packed) {
+		free(o);
+		return;
+	}
 	done_kind(o);
 	for (size_t i = 0; o->labels.items && i < o->labels.count; i++) {
 		free(o->labels.items[i].key);
@@ -156,7 +161,6 @@ void fw_object_free(struct fw_object **object)
 	free(o->uid);
 	free(o->origin);
 	free(o);
-	*object = NULL;
 }
 
 void fw_sandbox_free(struct fw_sandbox **sandbox)

@@ -159,10 +159,6 @@ int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_cha
 		return -EINVAL;
 	entry = find_entry(shelf, &key);
 	if (entry && owned->digest && entry->object->digest == owned->digest) {
-		char *origin = entry->object->origin;
-
-		entry->object->origin = owned->origin;
-		owned->origin = origin;
 		*ret_changed = false;
 		return 0;
 	}
