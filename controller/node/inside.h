@@ -58,7 +58,8 @@ struct fw_agent {
 	uint64_t check_after;	      /* owner: the check goes round in this order */
 	uint64_t started_ns, programs_ns, changed_ns;
 	struct fw_agent_latency latency;
-	char problem[FW_ERR_TEXT]; /* of compile or apply, "" when it works */
+	struct fw_apply_stats stats; /* of the last apply */
+	char problem[FW_ERR_TEXT];   /* of compile or apply, "" when it works */
 };
 
 uint64_t fw_agent_now(void);  /* CLOCK_MONOTONIC */

@@ -135,14 +135,22 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	agent->again = fresh && (stats.locked || stats.skipped);
 	agent->applied = agent->compiled;
 	agent->latency.apply_ms = ms_between(begin, fw_agent_now());
-	fw_agent_log(agent, FW_LOG_DEBUG,
-		     "revision %llu: compiled in %.3f ms, applied in %.3f ms: %llu rows added, "
-		     "%llu removed, %llu endpoints changed, %u locked",
-		     (unsigned long long)agent->applied, agent->latency.compile_ms,
-		     agent->latency.apply_ms, (unsigned long long)stats.rows_added,
-		     (unsigned long long)stats.rows_removed,
-		     (unsigned long long)stats.endpoints_flipped, stats.locked);
+	agent->stats = stats;
 	return 0;
+}
+
+static void log_change(struct fw_agent *agent, double total_ms)
+{
+	const struct fw_apply_stats *stats = &agent->stats;
+
+	fw_agent_log(agent, FW_LOG_DEBUG,
+		     "revision %llu: compiled in %.3f ms, applied in %.3f ms (%.3f ms since it "
+		     "arrived): "
+		     "%llu rows added, %llu removed, %llu endpoints changed, %u locked",
+		     (unsigned long long)agent->applied, agent->latency.compile_ms,
+		     agent->latency.apply_ms, total_ms, (unsigned long long)stats->rows_added,
+		     (unsigned long long)stats->rows_removed,
+		     (unsigned long long)stats->endpoints_flipped, stats->locked);
 }
 
 static void arm(struct event *event, unsigned int ms)
@@ -171,6 +179,7 @@ void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns)
 			fw_agent_log(agent, FW_LOG_INFO, "compile and apply work again");
 		agent->failed = false;
 		agent->problem[0] = '\0';
+		log_change(agent, arrived_ns ? ms_between(arrived_ns, fw_agent_now()) : 0);
 		if (arrived_ns) {
 			agent->latency.total_ms = ms_between(arrived_ns, fw_agent_now());
 			if (agent->latency.total_ms > agent->latency.max_total_ms)
