@@ -121,12 +121,15 @@ static int classify(struct fw_compiler *compiler)
 	for (size_t i = 0; i < compiler->claims.count; i++) {
 		struct fw_claim *row = &compiler->claims.items[i];
 		struct fw_peer_class *class;
+		struct fw_idset *blocks;
 		int r;
 
 		if (row->class && !row->member->moved && !compiler->blocks_changed)
 			continue;
-		row->blocks = look(&cursor, &row->ip);
-		r = fw_class_intern(compiler, row->member->set, row->blocks, &class);
+		blocks = look(&cursor, &row->ip);
+		if (row->class && !row->member->moved && row->class->blocks == blocks)
+			continue;
+		r = fw_class_intern(compiler, row->member->set, blocks, &class);
 		if (r)
 			return r;
 		class->claims++;

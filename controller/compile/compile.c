@@ -25,8 +25,10 @@ static void forget(struct fw_compiler *compiler)
 	fw_terms_done(&compiler->terms);
 	fw_sets_done(&compiler->sets);
 	free(compiler->node);
-	free(compiler->index_first.items);
-	free(compiler->index_ranks.items);
+	free(compiler->all_classes.first.items);
+	free(compiler->all_classes.at.items);
+	free(compiler->new_classes.first.items);
+	free(compiler->new_classes.at.items);
 	free(compiler->masks.items);
 	free(compiler->touched.items);
 	free(compiler->edges.items);

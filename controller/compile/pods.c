@@ -40,17 +40,22 @@ static void drop(void *context, void *record)
 
 static bool is_needed(const struct fw_portname *portname, const struct fw_ids *ids)
 {
-	for (size_t i = 0; i < portname->users.count; i++) {
-		uint32_t term = portname->users.items[i].term;
-
-		if (term == FW_TERM_NONE)
+	for (size_t i = 0; i < ids->count; i++) {
+		if (ids->items[i] < portname->users_cap && portname->users[ids->items[i]])
 			return true;
-		for (size_t k = 0; k < ids->count; k++) {
-			if (ids->items[k] == term)
-				return true;
-		}
 	}
-	return false;
+	return portname->everybody;
+}
+
+/* Edge case 12: of two ports with one name and protocol the first counts. */
+static bool is_first(const struct fw_pod *pod, size_t at)
+{
+	for (size_t i = 0; i < at; i++) {
+		if (pod->ports[i].name && pod->ports[i].protocol == pod->ports[at].protocol &&
+		    !strcmp(pod->ports[i].name, pod->ports[at].name))
+			return false;
+	}
+	return true;
 }
 
 /* What the pod's own numbers are for the port names that rules about it ask for. */
@@ -59,18 +64,21 @@ static int find_named(struct fw_compiler *compiler, const struct fw_pod *pod)
 	const struct fw_terms *terms = &compiler->terms;
 
 	compiler->scratch_named.count = 0;
-	for (size_t i = 0; pod->port_count && i < terms->portnames.count; i++) {
-		const struct fw_portname *portname = terms->portnames.items[i];
-		uint16_t port = portname->users.count ? fw_portname_resolve(portname, pod) : 0;
+	for (size_t i = 0; terms->portnames.count && i < pod->port_count; i++) {
+		const struct fw_container_port *port = &pod->ports[i];
+		const struct fw_portname *portname;
 		int r;
 
-		if (!port || !is_needed(portname, &compiler->scratch_ids))
+		if (!port->name || !port->port)
+			continue;
+		portname = fw_portname_find(terms, port->name, port->protocol);
+		if (!portname || !is_needed(portname, &compiler->scratch_ids) || !is_first(pod, i))
 			continue;
 		r = FW_ROOM(&compiler->scratch_named, 1);
 		if (r)
 			return r;
 		compiler->scratch_named.items[compiler->scratch_named.count++] =
-			(uint64_t)portname->id << 16 | port;
+			(uint64_t)portname->id << 16 | port->port;
 	}
 	return 0;
 }
@@ -94,15 +102,17 @@ static int match_fresh(struct fw_compiler *compiler, struct fw_member *member)
 	return 0;
 }
 
-/* The old set without what goes away, and what is new. *ret_same: nothing of that applies. */
+/* The old set without what goes away, and what is new. *ret_same: nothing changed. */
 static int adjust(struct fw_compiler *compiler, struct fw_member *member, bool *ret_same)
 {
 	const struct fw_idset *set = member->set;
 	struct fw_ids *ids = &compiler->scratch_ids;
-	int r = FW_ROOM(ids, set->count);
-	size_t kept;
+	int r = match_fresh(compiler, member);
 
-	if (r)
+	*ret_same = !r && !ids->count && !set->touched;
+	if (!r && !*ret_same)
+		r = FW_ROOM(ids, set->count);
+	if (r || *ret_same)
 		return r;
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct fw_term *term = compiler->terms.by_id.items[set->ids[i]];
@@ -110,10 +120,7 @@ static int adjust(struct fw_compiler *compiler, struct fw_member *member, bool *
 		if (term->refs)
 			ids->items[ids->count++] = set->ids[i];
 	}
-	kept = ids->count;
-	r = match_fresh(compiler, member);
-	*ret_same = kept == set->count && ids->count == kept;
-	return r;
+	return 0;
 }
 
 static int update(struct fw_compiler *compiler, struct fw_member *member, bool all)
@@ -129,7 +136,7 @@ static int update(struct fw_compiler *compiler, struct fw_member *member, bool a
 	else
 		r = adjust(compiler, member, &same);
 	member->dirty = false;
-	if (r || (same && !compiler->terms.users_changed))
+	if (r || same)
 		return r;
 	r = find_named(compiler, member->pod);
 	if (!r)
@@ -164,6 +171,26 @@ static size_t count_fresh(const struct fw_terms *terms, bool *ret_gone)
 	return fresh;
 }
 
+/* Sets with a term that goes, or of whose pods a port name is asked now and was not, or the
+ * reverse. */
+static void touch_sets(struct fw_compiler *compiler)
+{
+	const struct fw_terms *terms = &compiler->terms;
+
+	for (size_t i = 0; i < compiler->sets.table.cap; i++) {
+		struct fw_idset *set = compiler->sets.table.slots[i].item;
+
+		if (!set)
+			continue;
+		set->touched = terms->everybody_changed;
+		for (uint32_t k = 0; !set->touched && k < set->count; k++) {
+			const struct fw_term *term = terms->by_id.items[set->ids[k]];
+
+			set->touched = !term->refs || term->users_changed;
+		}
+	}
+}
+
 int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
@@ -182,6 +209,8 @@ int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 	if (!compiler->claims_changed && !terms_changed && !compiler->realms_changed)
 		return 0;
 	r = fw_realms_prepare(compiler);
+	if (terms_changed)
+		touch_sets(compiler);
 	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
 		struct fw_member *member = compiler->pods.rows[i].record;
 

@@ -20,6 +20,15 @@ static bool is_portname(const void *item, const void *key)
 	return portname->protocol == wanted->protocol && !strcmp(portname->name, wanted->name);
 }
 
+const struct fw_portname *fw_portname_find(const struct fw_terms *terms, const char *name,
+					   uint8_t protocol)
+{
+	struct key key = {.name = name, .protocol = protocol};
+
+	return fw_htab_find(&terms->portnames_by_name, fw_hash_text(protocol, name), is_portname,
+			    &key);
+}
+
 int fw_portname_intern(struct fw_terms *terms, const char *name, uint8_t protocol, uint32_t *ret_id)
 {
 	struct key key = {.name = name, .protocol = protocol};
@@ -52,41 +61,44 @@ int fw_portname_intern(struct fw_terms *terms, const char *name, uint8_t protoco
 	return 0;
 }
 
+static void mark(struct fw_terms *terms, uint32_t term)
+{
+	terms->users_changed = true;
+	if (term == FW_TERM_NONE)
+		terms->everybody_changed = true;
+	else
+		terms->by_id.items[term]->users_changed = true;
+}
+
 int fw_portname_use(struct fw_terms *terms, uint32_t id, uint32_t term)
 {
 	struct fw_portname *portname = terms->portnames.items[id];
+	size_t old = portname->users_cap;
+	uint32_t *refs = &portname->everybody;
 	int r;
 
-	for (size_t i = 0; i < portname->users.count; i++) {
-		if (portname->users.items[i].term == term) {
-			portname->users.items[i].refs++;
-			return 0;
-		}
+	if (term != FW_TERM_NONE) {
+		r = fw_grow((void **)&portname->users, &portname->users_cap, term + 1u,
+			    sizeof(*portname->users));
+		if (r)
+			return r;
+		if (portname->users_cap > old)
+			memset(portname->users + old, 0,
+			       (portname->users_cap - old) * sizeof(*portname->users));
+		refs = &portname->users[term];
 	}
-	r = FW_ROOM(&portname->users, 1);
-	if (r)
-		return r;
-	portname->users.items[portname->users.count++] =
-		(struct fw_portname_user){.term = term, .refs = 1};
-	terms->users_changed = true;
+	if (!(*refs)++)
+		mark(terms, term);
 	return 0;
 }
 
 void fw_portname_leave(struct fw_terms *terms, uint32_t id, uint32_t term)
 {
 	struct fw_portname *portname = terms->portnames.items[id];
+	uint32_t *refs = term == FW_TERM_NONE ? &portname->everybody : &portname->users[term];
 
-	for (size_t i = 0; i < portname->users.count; i++) {
-		struct fw_portname_user *user = &portname->users.items[i];
-
-		if (user->term != term)
-			continue;
-		if (!--user->refs) {
-			*user = portname->users.items[--portname->users.count];
-			terms->users_changed = true;
-		}
-		return;
-	}
+	if (!--*refs)
+		mark(terms, term);
 }
 
 uint16_t fw_portname_resolve(const struct fw_portname *portname, const struct fw_pod *pod)

@@ -12,7 +12,7 @@
 struct fw_idset {
 	uint32_t refs;
 	uint32_t count, named_count;
-	bool loses; /* scratch of one compile: holds an id that goes away */
+	bool touched; /* scratch of one compile: something about one of its ids changed */
 	uint64_t hash;
 	const uint64_t *named; /* portname id << 16 | port, sorted */
 	const uint32_t *ids;   /* sorted */

@@ -65,8 +65,14 @@ void fw_side_done(struct fw_compiler *compiler, struct fw_side *side);
 
 /* cells.c */
 int fw_stage_cells(struct fw_compiler *compiler);
-int fw_side_default(struct fw_compiler *compiler, struct fw_side *side);
 void fw_cells_drop(struct fw_compiler *compiler, struct fw_side *side);
+
+/* verdicts.c */
+int fw_side_default(struct fw_compiler *compiler, struct fw_side *side);
+/* A new reference in *ret_program; NULL where all is as the side's default says. */
+int fw_side_program(struct fw_compiler *compiler, struct fw_side *side, const uint64_t *mask,
+		    const struct fw_peer_class *class, struct fw_program **ret_program);
+bool fw_masks_meet(const uint64_t *a, const uint64_t *b, size_t words);
 
 /* programs.c: interned programs and decisions, counted */
 int fw_decision_intern(struct fw_compiler *compiler, const struct fw_side *side,

@@ -64,7 +64,6 @@ struct fw_realm_record {
 struct fw_claim {
 	struct fw_ip ip;
 	struct fw_member *member;
-	struct fw_idset *blocks; /* borrowed from the tree of ipBlocks */
 	struct fw_peer_class *class;
 };
 
@@ -208,6 +207,15 @@ struct fw_slice_record {
 	char *namespace, *service;
 };
 
+/* Some classes, by the terms that they hold; made at most once in a compile. */
+struct fw_class_index {
+	uint32_t made; /* the compile */
+	struct fw_peer_class *const *classes;
+	size_t count;
+	FW_LIST(uint32_t) first; /* by term id: where its part of `at` begins */
+	FW_LIST(uint32_t) at;	 /* positions in classes */
+};
+
 struct fw_compiler {
 	uint32_t now; /* counts compiles */
 	bool spoilt;  /* the last one failed: forget everything first */
@@ -259,11 +267,7 @@ struct fw_compiler {
 	bool node_changed;
 	FW_LIST(struct fw_pick) scratch_picks;
 
-	/* live classes by term, for sides that are built whole: made when the first one is, in each
-	 * compile */
-	uint32_t index_made; /* the compile */
-	FW_LIST(uint32_t) index_first;
-	FW_LIST(uint32_t) index_ranks;
+	struct fw_class_index all_classes, new_classes;
 	FW_LIST(uint64_t) masks;
 	FW_LIST(uint32_t) touched;
 	FW_LIST(uint32_t) edges;

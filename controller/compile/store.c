@@ -6,6 +6,8 @@
 #include "compile/store.h"
 
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #define CHUNK_BYTES 65536
 
@@ -109,10 +111,26 @@ void fw_htab_remove(struct fw_htab *htab, uint64_t hash, const void *item)
 	htab->used--;
 }
 
+static uint64_t secret;
+
+static void make_secret(void)
+{
+	struct timespec now;
+
+	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) == (ssize_t)sizeof(secret))
+		return;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* too early in the boot: better than nothing */
+	secret ^= (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uint64_t)(uintptr_t)&now;
+}
+
 uint64_t fw_hash_bytes(uint64_t seed, const void *data, size_t len)
 {
 	const char *from = data;
-	uint64_t hash = seed ^ len * 0x9e3779b97f4a7c15, word;
+	uint64_t hash, word;
+
+	if (!secret)
+		make_secret();
+	hash = secret ^ seed ^ len * 0x9e3779b97f4a7c15;
 
 	for (; len >= 8; from += 8, len -= 8) {
 		memcpy(&word, from, 8);

@@ -43,6 +43,7 @@ void *fw_htab_find(const struct fw_htab *htab, uint64_t hash, fw_htab_equal equa
 int fw_htab_add(struct fw_htab *htab, uint64_t hash, void *item);
 void fw_htab_remove(struct fw_htab *htab, uint64_t hash, const void *item);
 
+/* Keyed by a secret of this process: who chooses names and labels cannot choose collisions. */
 uint64_t fw_hash_bytes(uint64_t seed, const void *data, size_t len);
 uint64_t fw_hash_text(uint64_t seed, const char *text);
 /* Folds a 128-bit product: every bit of both reaches the low bits, which choose the slot. */

@@ -298,7 +298,11 @@ void fw_terms_settle(struct fw_terms *terms)
 		free_term(term);
 	}
 	terms->idle.count = 0;
-	terms->users_changed = false;
+	for (size_t i = 0; terms->users_changed && i < terms->by_id.count; i++) {
+		if (terms->by_id.items[i])
+			terms->by_id.items[i]->users_changed = false;
+	}
+	terms->users_changed = terms->everybody_changed = false;
 }
 
 void fw_terms_done(struct fw_terms *terms)
@@ -306,7 +310,7 @@ void fw_terms_done(struct fw_terms *terms)
 	for (size_t i = 0; i < terms->by_id.count; i++)
 		free_term(terms->by_id.items[i]);
 	for (size_t i = 0; i < terms->portnames.count; i++) {
-		free(terms->portnames.items[i]->users.items);
+		free(terms->portnames.items[i]->users);
 		free(terms->portnames.items[i]->name);
 		free(terms->portnames.items[i]);
 	}

@@ -18,8 +18,9 @@ struct fw_term {
 	uint32_t id;
 	uint32_t refs; /* rules of live objects */
 	bool is_block;
-	bool fresh; /* not yet looked for in every pod */
-	bool idle;  /* in the list of those whose refs fell to 0 */
+	bool fresh;	    /* not yet looked for in every pod */
+	bool users_changed; /* a port name began or ceased to be asked of its pods */
+	bool idle;	    /* in the list of those whose refs fell to 0 */
 	struct fw_digest digest;
 	char *text;	 /* for people: "shop/{app=web}", "10.0.0.0/8" */
 	char *namespace; /* pods of this namespace only; NULL: by selector */
@@ -37,11 +38,15 @@ struct fw_portname_user {
 	uint32_t refs;
 };
 
+/* A named port, and who needs to know a pod's number behind it: rules of egress, by the peers that
+ * they name. */
 struct fw_portname {
 	uint32_t id; /* kept for as long as the compiler lives */
 	uint8_t protocol;
+	uint32_t everybody; /* rules for everybody */
 	char *name;
-	FW_LIST(struct fw_portname_user) users;
+	uint32_t *users; /* rules by term id */
+	size_t users_cap;
 };
 
 /* A namespace and what its labels say about each term. */
@@ -61,7 +66,8 @@ struct fw_terms {
 	struct fw_htab buckets; /* (namespace or "", key, value) -> terms to try */
 	struct fw_htab portnames_by_name;
 	FW_LIST(struct fw_portname *) portnames;
-	bool users_changed; /* who needs which named port */
+	bool users_changed;	/* who needs which named port; see fw_term.users_changed */
+	bool everybody_changed; /* the same for a rule for everybody */
 };
 
 void fw_terms_done(struct fw_terms *terms);
@@ -75,6 +81,9 @@ void fw_terms_settle(struct fw_terms *terms);
 
 int fw_portname_intern(struct fw_terms *terms, const char *name, uint8_t protocol,
 		       uint32_t *ret_id);
+/* NULL: no policy names it. */
+const struct fw_portname *fw_portname_find(const struct fw_terms *terms, const char *name,
+					   uint8_t protocol);
 int fw_portname_use(struct fw_terms *terms, uint32_t id, uint32_t term);
 void fw_portname_leave(struct fw_terms *terms, uint32_t id, uint32_t term);
 /* Edge case 12: the first container port of that name and protocol. 0: none. */
