@@ -154,17 +154,19 @@ static int drop_qdisc(struct fw_datapath *datapath, const struct fw_hook *hook, 
 	return 0;
 }
 
-static int drop_filters(struct fw_datapath *datapath, const struct fw_hook *hook,
-			struct state *state, struct fw_err *err)
+/*
+ * The qdisc stays: the kernel takes a device down and up for a moment to change it (qdisc_graft),
+ * and what the device sends in between is lost. Empty, it costs a packet nothing; fw_hook_detach()
+ * removes it.
+ */
+static int drop_filters(const struct fw_hook *hook, const struct state *state, struct fw_err *err)
 {
 	int r = 0;
 
 	for (int from = 0; from < DIRECTIONS && r == 0 && !state->gone; from++)
 		if (state->filters[from].ours)
 			r = fw_clsact_unset(state->netlink, hook, from, err);
-	if (r < 0 && r != -ENODEV)
-		return r;
-	return drop_qdisc(datapath, hook, state, err);
+	return r == -ENODEV ? 0 : r;
 }
 
 static int attach_tcx(struct fw_datapath *datapath, const struct fw_hook *hook, struct state *state,
@@ -231,7 +233,7 @@ int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook,
 		return fw_err_set(err, -ENODEV, "device %u: not in this network namespace",
 				  hook->ifindex);
 	tcx = state.tcx[0] || state.tcx[1] || state.qdisc == FW_QDISC_INGRESS ||
-	      (hook->in_sandbox && fw_hook_tcx_supported());
+	      ((hook->in_sandbox || hook->live) && fw_hook_tcx_supported());
 	if (!tcx) {
 		r = make_qdisc(datapath, hook, &state, err);
 		if (r == 0 && state.qdisc == FW_QDISC_CLSACT)
@@ -244,7 +246,7 @@ int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook,
 	if (tcx) {
 		r = attach_tcx(datapath, hook, &state, err);
 		if (r == 0)
-			r = drop_filters(datapath, hook, &state, err);
+			r = drop_filters(hook, &state, err);
 	}
 	if (r == 0)
 		*ret_kind = tcx ? FW_HOOK_TCX : FW_HOOK_CLSACT;
@@ -292,7 +294,7 @@ int fw_hook_promote(struct fw_datapath *datapath, const struct fw_hook *hook, st
 	 */
 	if (!state.tcx[0] || !state.tcx[1])
 		r = attach_tcx(datapath, hook, &state, err);
-	return r < 0 ? r : drop_filters(datapath, hook, &state, err);
+	return r < 0 ? r : drop_filters(hook, &state, err);
 }
 
 int fw_hook_refresh(struct fw_datapath *datapath, const struct fw_hook *hook, struct fw_err *err)
@@ -327,7 +329,9 @@ int fw_hook_detach(struct fw_datapath *datapath, const struct fw_hook *hook, str
 
 	r = see_device(hook, &state, err);
 	if (r == 0)
-		r = drop_filters(datapath, hook, &state, err);
+		r = drop_filters(hook, &state, err);
+	if (r == 0)
+		r = drop_qdisc(datapath, hook, &state, err);
 	for (int from = 0; from < DIRECTIONS && r == 0; from++)
 		r = fw_tcx_detach(datapath, hook->slot, from, err);
 	if (r < 0)

@@ -22,6 +22,8 @@ struct fw_hook {
 	bool in_sandbox; /* directions are mirrored: the pod's packets leave by egress */
 	bool constant; /* the row is not found by ifindex: load programs with the slot as a constant
 			*/
+	bool live;     /* packets run already: attach tcx where there is, for a qdisc that comes or
+			  goes makes the kernel lose packets for a moment */
 };
 
 /*
@@ -35,8 +37,10 @@ int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook,
 /* What is attached now: our programs only. */
 int fw_hook_query(struct fw_datapath *datapath, const struct fw_hook *hook,
 		  enum fw_hook_kind *ret_kind, struct fw_err *err);
-/* clsact to pinned tcx links without a gap and without judging a packet twice (bpf/hook.h). 0 when
- * already tcx. */
+/*
+ * clsact to pinned tcx links without a gap and without judging a packet twice (bpf/hook.h). 0 when
+ * already tcx. An empty qdisc of our making stays until the hook is detached (see `live`).
+ */
 int fw_hook_promote(struct fw_datapath *datapath, const struct fw_hook *hook, struct fw_err *err);
 /* Replaces the attached programs by those in force (fw_datapath_load_programs), atomically for each
  * direction. */
