@@ -91,9 +91,12 @@ static bool is_covered(struct fw_datapath *datapath, int netns, uint32_t slot,
 	       (kind == FW_HOOK_CLSACT || kind == FW_HOOK_TCX);
 }
 
+/* Full tables and a held lock pass; the rest needs a person. */
 static int failed(int r)
 {
-	return r == -ENOSPC || r == -EBUSY || r == -EAGAIN ? FW_CNI_TRY_AGAIN : FW_CNI_ATTACH;
+	bool passes = r == -ENOSPC || r == -EBUSY || r == -EAGAIN || r == -ETIMEDOUT;
+
+	return passes ? FW_CNI_TRY_AGAIN : FW_CNI_ATTACH;
 }
 
 /* An earlier endpoint of this key on another device (the sandbox was made anew) goes first. */
@@ -125,8 +128,9 @@ static int make(struct fw_datapath *datapath, const char *run_dir, int netns,
 	if (r < 0)
 		return failed(r);
 	struct fw_endpoint *row = fw_datapath_endpoint(datapath, state->slot);
-	fw_endpoint_publish(
-		row, FW_EP_CLAIMED); /* an incomplete one of ours comes back as it was left */
+	/* an incomplete one of ours comes back as it was left: closed before it is rewritten */
+	fw_endpoint_publish(row, FW_EP_CLAIMED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	fill(row, iface, state);
 	fw_endpoint_bump(row);
 	if (fw_state_write(run_dir, state, err) < 0)
