@@ -55,7 +55,7 @@ FW_SUB int fw_emit(const struct fw_packet *p, __u32 type, __u32 reason, __u32 su
 	event->remote_port = FW_KEY_REMOTE(&p->key);
 	event->protocol = p->protocol;
 	event->direction = p->direction;
-	event->tcp_flags = p->tcp_flags;
+	event->tcp_flags = (__u8)p->tcp_flags;
 	event->family = p->family;
 	event->decision = p->decision;
 	event->before = p->before;

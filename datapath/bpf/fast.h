@@ -10,14 +10,6 @@
 
 #include "slow.h"
 
-/* What the fixed offsets gave, but for the key, which goes straight to where the slow path wants
- * it. */
-struct fw_fast {
-	struct fw_packet *p; /* only its key is written before the fast path gives up */
-	__u32 header;	     /* bytes up to the payload */
-	__u32 flags;	     /* TCP's */
-};
-
 static __always_inline int fw_fast_mac(const struct fw_endpoint *ep, const char *data)
 {
 	return *(const __u32 *)(data + 6) == *(const __u32 *)ep->mac &&
@@ -28,20 +20,20 @@ static __always_inline int fw_fast_mac(const struct fw_endpoint *ep, const char 
  * from there on. */
 static __always_inline int fw_fast_l4(const struct __sk_buff *skb, const char *head, __u8 protocol,
 				      __u32 l4, __u32 length, const int direction, __u16 generation,
-				      struct fw_fast *fast)
+				      struct fw_packet *p)
 {
 	__u32 ports = bpf_ntohl(*(const __u32 *)head), size;
 
 	if (direction == FW_EGRESS)
 		ports = ports << 16 | ports >> 16;
-	fast->flags = FW_TCP_ACK;
+	p->tcp_flags = FW_TCP_ACK;
 	if (protocol == IPPROTO_TCP) {
 		if (head + 20 > (const char *)(long)skb->data_end)
 			return -1;
 		size = (*(const __u8 *)(head + 12) >> 4) * 4;
 		if (size < 20 || size > length)
 			return -1;
-		fast->flags = *(const __u8 *)(head + 13);
+		p->tcp_flags = *(const __u8 *)(head + 13);
 	} else {
 		if (protocol != IPPROTO_UDP)
 			return -1;
@@ -50,13 +42,13 @@ static __always_inline int fw_fast_l4(const struct __sk_buff *skb, const char *h
 			return -1;
 		size = 8;
 	}
-	fast->header = l4 + size;
-	fast->p->key.rest = fw_flow_rest(ports, protocol, 0, generation);
+	p->header = l4 + size;
+	p->key.rest = fw_flow_rest(ports, protocol, 0, generation);
 	return 0;
 }
 
 static __always_inline int fw_fast_ip4(const struct __sk_buff *skb, const struct fw_endpoint *ep,
-				       const char *data, const int direction, struct fw_fast *fast)
+				       const char *data, const int direction, struct fw_packet *p)
 {
 	__u32 source = *(const __u32 *)(data + 26), target = *(const __u32 *)(data + 30);
 	__u32 own = direction == FW_EGRESS ? source : target;
@@ -66,17 +58,16 @@ static __always_inline int fw_fast_ip4(const struct __sk_buff *skb, const struct
 		return -1;
 	if (own != ep->ip4_be || !own || length < 28 || length + ETH_HLEN > skb->len)
 		return -1;
-	fast->p->key.remote.d[0] = 0;
-	fast->p->key.remote.d[1] =
-		(__u64)(direction == FW_EGRESS ? target : source) << 32 | 0xffff0000;
+	p->key.remote.d[0] = 0;
+	p->key.remote.d[1] = (__u64)(direction == FW_EGRESS ? target : source) << 32 | 0xffff0000;
 	return fw_fast_l4(skb, data + 34, *(const __u8 *)(data + 23), 34, length - 20, direction,
-			  ep->generation, fast);
+			  ep->generation, p);
 }
 
 /* IPv6 addresses whose upper half is zero (mapped, compatible, loopback) are for the careful path.
  */
 static __always_inline int fw_fast_ip6(const struct __sk_buff *skb, const struct fw_endpoint *ep,
-				       const char *data, const int direction, struct fw_fast *fast)
+				       const char *data, const int direction, struct fw_packet *p)
 {
 	const __u64 *source = (const __u64 *)(data + 22), *target = (const __u64 *)(data + 38);
 	const __u64 *own = direction == FW_EGRESS ? source : target;
@@ -88,29 +79,29 @@ static __always_inline int fw_fast_ip6(const struct __sk_buff *skb, const struct
 		return -1;
 	if (own[0] != first[0] || own[1] != first[1] || !own[0] || !remote[0])
 		return -1;
-	fast->p->key.remote.d[0] = remote[0];
-	fast->p->key.remote.d[1] = remote[1];
+	p->key.remote.d[0] = remote[0];
+	p->key.remote.d[1] = remote[1];
 	return fw_fast_l4(skb, data + 54, *(const __u8 *)(data + 20), 54, length, direction,
-			  ep->generation, fast);
+			  ep->generation, p);
 }
 
 /* Flow-table rules 3, 5 and 9 for what needs no thought. 0: counted, *ret_action is the answer. */
 static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_endpoint *ep,
 				       struct fw_flow *flow, __u64 ctl, const int direction,
-				       const struct fw_fast *fast, int *ret_action)
+				       struct fw_packet *p, int *ret_action)
 {
 	__u32 seen_bit = direction == FW_EGRESS ? FW_FLOW_STATE_SEEN_OUT : FW_FLOW_STATE_SEEN_IN;
 	__u32 asked = direction == FW_EGRESS ? FW_DECISION_ASKED_OUT : FW_DECISION_ASKED_IN;
 	__u64 ev = FW_READ(flow->ev), packets, bytes = skb->len;
 	__u32 now = (__u32)bpf_jiffies64();
-	__u32 flags = fast->flags & (FW_TCP_FIN | FW_TCP_SYN | FW_TCP_RST | FW_TCP_ACK);
+	__u32 flags = p->tcp_flags & (FW_TCP_FIN | FW_TCP_SYN | FW_TCP_RST | FW_TCP_ACK);
 
 	if (fw_flow_recheck(flow, ev) != ctl || (ctl & FW_CTL_SUSPECT) ||
 	    (__u32)(ev >> 32) != FW_READ(ep->epoch))
 		return -1;
 	packets = skb->gso_segs;
 	if (packets > 1)
-		bytes += (packets - 1) * fast->header;
+		bytes += (packets - 1) * p->header;
 	else if (!packets && skb->gso_size)
 		return -1;
 	else
@@ -136,11 +127,11 @@ static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_en
 
 /* One bucket. 0: answered; 1: not here; -1: here or nearly so, but it needs thought. */
 static __always_inline int fw_fast_bucket(struct __sk_buff *skb, const struct fw_endpoint *ep,
-					  __u32 row, __u64 hash, const int direction,
-					  const struct fw_fast *fast, int *ret_action)
+					  __u32 row, const int direction, struct fw_packet *p,
+					  int *ret_action)
 {
 	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
-	__u32 start = fw_flow_start(hash);
+	__u32 start = fw_flow_start(p->hash);
 
 	if (!bucket)
 		return 1;
@@ -149,33 +140,31 @@ static __always_inline int fw_fast_bucket(struct __sk_buff *skb, const struct fw
 		struct fw_flow *flow = &bucket->slot[(start + i) & (FW_BUCKET_SLOTS - 1)];
 		__u64 ctl = FW_READ(flow->ctl);
 
-		if ((ctl ^ hash) & FW_CTL_TAG)
+		if ((ctl ^ p->hash) & FW_CTL_TAG)
 			continue;
 		if ((ctl & FW_CTL_STATE) != FW_CTL_VALID)
 			return -1;
-		if (!fw_flow_same(flow, &fast->p->key))
+		if (!fw_flow_same(flow, &p->key))
 			return -1; /* 32 bits of tag agree: rare enough */
-		return fw_fast_hit(skb, ep, flow, ctl, direction, fast, ret_action);
+		return fw_fast_hit(skb, ep, flow, ctl, direction, p, ret_action);
 	}
 	return 1;
 }
 
-/* Hands over: the key is there, the rest of the packet is written now. */
+/* Hands over: what the fast path wrote stays, the rest of the packet is written now. */
 static __always_inline int fw_fast_slow(struct __sk_buff *skb, const struct fw_endpoint *ep,
-					__u32 slot, const int direction, const struct fw_fast *fast,
-					__u64 hash, __u8 family, int missed)
+					__u32 slot, const int direction, struct fw_packet *p,
+					const __u8 family, int missed)
 {
-	struct fw_packet *p = fast->p;
-
-	__builtin_memset((char *)p + sizeof(p->key), 0, sizeof(*p) - sizeof(p->key));
+	__builtin_memset((char *)p + FW_PACKET_FAST, 0, sizeof(*p) - FW_PACKET_FAST);
 	p->slot = slot;
 	p->direction = (__u8)direction;
 	p->family = family;
-	p->hash = hash;
 	p->protocol = FW_KEY_PROTOCOL(&p->key);
-	p->tcp_flags = p->protocol == IPPROTO_TCP ? (__u8)fast->flags : 0;
+	if (p->protocol != IPPROTO_TCP)
+		p->tcp_flags = 0;
 	p->flags = missed ? FW_PACKET_MISSED : 0;
-	p->add = fw_parse_add(skb, fast->header);
+	p->add = fw_parse_add(skb, p->header);
 	if (family == 4)
 		fw_addr_map4(&p->local, ep->ip4_be);
 	else
@@ -184,22 +173,21 @@ static __always_inline int fw_fast_slow(struct __sk_buff *skb, const struct fw_e
 }
 
 static __always_inline int fw_fast_flow(struct __sk_buff *skb, const struct fw_endpoint *ep,
-					__u32 slot, const int direction, struct fw_fast *fast,
+					__u32 slot, const int direction, struct fw_packet *p,
 					const __u8 family)
 {
-	const struct fw_flow_key *key = &fast->p->key;
+	const struct fw_flow_key *key = &p->key;
 	int found, action = FW_SHOT;
-	__u64 hash;
 
-	hash = family == 4 ? fw_flow_hash4(key->remote.w[3], key->rest)
-			   : fw_flow_hash6(key->remote.d[0], key->remote.d[1], key->rest);
-	found = fw_fast_bucket(skb, ep, fw_flow_bucket1(ep, hash), hash, direction, fast, &action);
+	p->hash = family == 4 ? fw_flow_hash4(key->remote.w[3], key->rest)
+			      : fw_flow_hash6(key->remote.d[0], key->remote.d[1], key->rest);
+	found = fw_fast_bucket(skb, ep, fw_flow_bucket1(ep, p->hash), direction, p, &action);
 	if (found == 1)
-		found = fw_fast_bucket(skb, ep, fw_flow_bucket2(ep, hash), hash, direction, fast,
+		found = fw_fast_bucket(skb, ep, fw_flow_bucket2(ep, p->hash), direction, p,
 				       &action);
 	if (found == 0)
 		return action;
-	return fw_fast_slow(skb, ep, slot, direction, fast, hash, family, found == 1);
+	return fw_fast_slow(skb, ep, slot, direction, p, family, found == 1);
 }
 
 static __always_inline int fw_fast_packet(struct __sk_buff *skb, const struct fw_endpoint *ep,
@@ -207,7 +195,6 @@ static __always_inline int fw_fast_packet(struct __sk_buff *skb, const struct fw
 {
 	const char *data = (const char *)(long)skb->data, *end = (const char *)(long)skb->data_end;
 	struct fw_packet p;
-	struct fw_fast fast = {.p = &p};
 	__u16 type;
 
 	if (data + 42 > end || skb->vlan_present)
@@ -215,11 +202,11 @@ static __always_inline int fw_fast_packet(struct __sk_buff *skb, const struct fw
 	if (direction == FW_EGRESS && !fw_fast_mac(ep, data))
 		goto odd;
 	type = *(const __u16 *)(data + 12);
-	if (type == bpf_htons(ETH_P_IP) && !fw_fast_ip4(skb, ep, data, direction, &fast))
-		return fw_fast_flow(skb, ep, slot, direction, &fast, 4);
+	if (type == bpf_htons(ETH_P_IP) && !fw_fast_ip4(skb, ep, data, direction, &p))
+		return fw_fast_flow(skb, ep, slot, direction, &p, 4);
 	if (type == bpf_htons(ETH_P_IPV6) && data + 62 <= end &&
-	    !fw_fast_ip6(skb, ep, data, direction, &fast))
-		return fw_fast_flow(skb, ep, slot, direction, &fast, 6);
+	    !fw_fast_ip6(skb, ep, data, direction, &p))
+		return fw_fast_flow(skb, ep, slot, direction, &p, 6);
 odd:
 	__builtin_memset(&p, 0, sizeof(p));
 	p.slot = slot;

@@ -17,9 +17,9 @@ static __always_inline int fw_reason_passes(__u32 reason)
 }
 
 /* Flags that no stack sends together (RFC 9293): every segment but SYN and RST carries ACK. */
-static __always_inline int fw_meet_tcp_sane(__u8 flags)
+static __always_inline int fw_meet_tcp_sane(__u32 flags)
 {
-	__u8 syn_fin_rst = flags & (FW_TCP_SYN | FW_TCP_FIN | FW_TCP_RST);
+	__u32 syn_fin_rst = flags & (FW_TCP_SYN | FW_TCP_FIN | FW_TCP_RST);
 
 	if (syn_fin_rst & (syn_fin_rst - 1)) /* more than one of them */
 		return 0;

@@ -80,9 +80,13 @@ enum fw_packet_flag {
  * is type << 8 | code.
  */
 struct fw_packet {
+	/* the fast path writes these five; the others are zeroed when it gives up */
 	struct fw_flow_key key;
-	union fw_addr local;
 	__u64 hash;
+	__u32 tcp_flags;
+	__u32 header; /* bytes that each segment repeats: up to the L4 payload */
+#define FW_PACKET_FAST 40
+	union fw_addr local;
 	__u64 add; /* what it adds to a slot's counter: packets << 36 | bytes */
 	__u64 ctl; /* of the slot found */
 	__u64 ev;
@@ -103,11 +107,12 @@ struct fw_packet {
 	__u8 direction;
 	__u8 family;
 	__u8 protocol;
-	__u8 tcp_flags;
 	__u8 flags; /* enum fw_packet_flag */
 	__u8 hops;
 	__u8 own; /* index of the local address, as in fw_flow.kind */
 };
+_Static_assert(__builtin_offsetof(struct fw_packet, local) == FW_PACKET_FAST,
+	       "the fast path's part");
 
 static __always_inline int fw_load(const struct __sk_buff *skb, __u32 offset, void *to,
 				   __u32 length)
@@ -398,7 +403,8 @@ FW_SUB int fw_parse_l4(struct __sk_buff *skb, struct fw_packet *p, int outgoing)
 							     : FW_REASON_BAD_TCP;
 		p->tcp_flags = two[1];
 	}
-	p->add = fw_parse_add(skb, p->l4 + header);
+	p->header = p->l4 + header;
+	p->add = fw_parse_add(skb, p->header);
 	return FW_REASON_NONE;
 }
 

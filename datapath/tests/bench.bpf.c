@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the datapath is measured against, and what drives it: an empty program; a parse and one hash lookup ("limit");
- * that and an evicting LRU insert; that and a ring buffer record; drivers that write a flow's number into the ports
- * and tail call the program under test.
+ * What the datapath is measured against, and what drives it: an empty program; a parse and one hash
+ * lookup ("limit"); that and an evicting LRU insert; that and a ring buffer record; drivers that
+ * write a flow's number into the ports and tail call the program under test.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -72,7 +72,8 @@ static __always_inline int parse4(struct __sk_buff *skb, struct key4 *key)
 	struct iphdr *ip = data + sizeof(*eth);
 	struct tcphdr *tcp;
 
-	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->version != 4 || ip->ihl < 5)
+	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->version != 4 ||
+	    ip->ihl < 5)
 		return -1;
 	tcp = (void *)ip + ip->ihl * 4;
 	if ((void *)(tcp + 1) > end)
@@ -181,7 +182,8 @@ static __always_inline int drive(struct __sk_buff *skb, __u32 offset)
 	if (data + offset + 4 > end)
 		return 2;
 	number = bench_count++ & bench_mask;
-	*(__u32 *)(data + offset) = number * 40503u & bench_mask; /* not in the order of the table */
+	*(__u32 *)(data + offset) =
+		number * 40503u & bench_mask; /* not in the order of the table */
 	bpf_tail_call(skb, &bench_next, 0);
 	return 2;
 }
