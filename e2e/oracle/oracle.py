@@ -355,7 +355,7 @@ class Outcome:
     def __init__(self, verdict, rules, pending=None, pending_rule=None, alone=(), service=False):
         self.verdict, self.rules = verdict, rules
         self.pending, self.pending_rule, self.alone = pending, pending_rule, list(alone)
-        self.service = service      # behind a service: pending is not compared
+        self.service = service      # backends differ in what is pending: not compared
         self.own_backend = False    # (35) the pod is a backend of the service that it asks
 
     def __str__(self):
@@ -429,14 +429,17 @@ def judge_service_without_ports(world, subject, address, protocol, port):
 def judge_backends(world, subject, backends, protocol):
     if not backends:
         return Outcome(DENY, {"service has no backend"}, service=True)
-    verdicts, rules, own = set(), set(), False
+    verdicts, rules, own, whole = set(), set(), False, set()
     for address, port in backends:
         one = judge_address(world, subject, EGRESS, address, protocol, port)
+        whole.add((one.pending, one.pending_rule, tuple(one.alone)))
         own = own or address in subject.addresses
         verdicts.add(one.verdict)
         rules |= one.rules
     if len(verdicts) == 1:
         outcome = Outcome(verdicts.pop(), rules, service=True)
+        if len(rules) == 1 and len(whole) == 1 and not own:     # every backend says the same in every respect
+            outcome = Outcome(outcome.verdict, rules, *whole.pop())
     else:
         outcome = Outcome(DENY, {"backends are judged differently"}, service=True)
     outcome.own_backend = own
