@@ -115,15 +115,49 @@ static void add_string(struct fw_buf *buf, const char *text)
 	add(buf, "\"");
 }
 
+static void add_name(struct fw_buf *buf, const char *name)
+{
+	add(buf, ",\"");
+	add(buf, name);
+	add(buf, "\":");
+}
+
 static void add_member(struct fw_buf *buf, const char *name, const char *text)
 {
-	(void)fw_buf_printf(buf, ",\"%s\":", name);
+	add_name(buf, name);
 	add_string(buf, text);
+}
+
+/* Digits by hand: a record has a dozen numbers, and printf would be most of its cost. */
+static void add_digits(struct fw_buf *buf, uint64_t number)
+{
+	char text[20], *at = text + sizeof(text);
+
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	(void)fw_buf_append(buf, at, (size_t)(text + sizeof(text) - at));
 }
 
 static void add_number(struct fw_buf *buf, const char *name, uint64_t number)
 {
-	(void)fw_buf_printf(buf, ",\"%s\":%" PRIu64, name, number);
+	add_name(buf, name);
+	add_digits(buf, number);
+}
+
+static void add_pair(struct fw_buf *buf, const char *name, const uint64_t numbers[2])
+{
+	add_name(buf, name);
+	add(buf, "{\"forward\":");
+	add_digits(buf, numbers[0]);
+	add_number(buf, "backward", numbers[1]);
+	add(buf, "}");
+}
+
+static void add_bool(struct fw_buf *buf, const char *name, bool truth)
+{
+	add_name(buf, name);
+	add(buf, truth ? "true" : "false");
 }
 
 static void add_time(struct fw_buf *buf, uint64_t time_ns)
@@ -300,17 +334,18 @@ static void add_ours(struct fw_buf *buf, const struct fw_record *record)
 	static const char *const types[] = {"NEW", "END", "DENY", "CHANGE", "DROP", "LOST"};
 	static const char *const verdicts[] = {"DENY", "ALLOW", "REJECT", "DENY"};
 
-	(void)fw_buf_printf(buf, ",\"podwall\":{\"type\":\"%s\",\"sequence\":%" PRIu64,
-			    types[record->type], record->sequence);
+	add(buf, ",\"podwall\":{\"type\":");
+	add_string(buf, types[record->type]);
+	add_number(buf, "sequence", record->sequence);
 	add_number(buf, "repeats", record->repeats);
 	if (record->type == FW_RECORD_LOST) {
 		add(buf, "}");
 		return;
 	}
-	(void)fw_buf_printf(buf,
-			    ",\"verdict\":\"%s\",\"pending\":\"%s\",\"audited\":%s,\"inexact\":%s",
-			    verdicts[record->verdict & 3], verdicts[record->pending & 3],
-			    record->audited ? "true" : "false", record->inexact ? "true" : "false");
+	add_member(buf, "verdict", verdicts[record->verdict & 3]);
+	add_member(buf, "pending", verdicts[record->pending & 3]);
+	add_bool(buf, "audited", record->audited);
+	add_bool(buf, "inexact", record->inexact);
 	add_member(buf, "reason", reason_name(record->reason));
 	add_number(buf, "protocol", record->protocol);
 	add_number(buf, "tcpFlags", record->tcp_flags);
@@ -323,12 +358,10 @@ static void add_ours(struct fw_buf *buf, const struct fw_record *record)
 	add_string(buf, record->source.entity);
 	add(buf, "},\"destination\":{\"entity\":");
 	add_string(buf, record->destination.entity);
-	(void)fw_buf_printf(buf,
-			    "},\"packets\":{\"forward\":%" PRIu64 ",\"backward\":%" PRIu64
-			    "},\"bytes\":{\"forward\":%" PRIu64 ",\"backward\":%" PRIu64
-			    "},\"durationNs\":%" PRIu64,
-			    record->packets[0], record->packets[1], record->bytes[0],
-			    record->bytes[1], record->duration_ns);
+	add(buf, "}");
+	add_pair(buf, "packets", record->packets);
+	add_pair(buf, "bytes", record->bytes);
+	add_number(buf, "durationNs", record->duration_ns);
 	if (record->flow != FW_NO_SLOT)
 		add_number(buf, "flow", record->flow);
 	add(buf, "}");

@@ -221,6 +221,55 @@ static inline int world_send(struct flow_world *w, const struct fw_event *event)
 	return (int)run.retval;
 }
 
+/* One decision in force for shop/web-1 in both directions; returns its word. */
+static inline uint32_t world_decide(struct flow_world *w)
+{
+	struct fw_decision_row decision = {.digest = {1, 2},
+					   .verdict = FW_VERDICT_ALLOW,
+					   .rule = {.layer = "application",
+						    .kind = "netpol",
+						    .namespace = "shop",
+						    .name = "web",
+						    .rule = 2},
+					   .pending = FW_VERDICT_DENY,
+					   .pending_rule = {.layer = "application",
+							    .kind = "netpol",
+							    .namespace = "shop",
+							    .name = "next",
+							    .rule = -1,
+							    .isolated_by = 3}};
+	struct fw_subject_row subject = {.digest = {3, 4}, .label = "netpol shop/web"};
+	struct fw_class_row classes[] = {{.digest = {5, 6}, .label = "world"},
+					 {.digest = {7, 8}, .label = "unknown"}};
+	struct fw_pod_row pod = {
+		.namespace = "shop", .name = "web-1", .uid = "", .peer_class = FW_TABLES_WORLD};
+	struct fw_tables tables = {.classes = classes,
+				   .classes_count = 2,
+				   .subjects = &subject,
+				   .subjects_count = 1,
+				   .decisions = &decision,
+				   .decisions_count = 1,
+				   .pods = &pod,
+				   .pods_count = 1};
+	struct fw_apply_endpoint endpoint = {.slot = w->slot,
+					     .owner = fw_endpoint_owner("c1", "eth0"),
+					     .namespace = "shop",
+					     .name = "web-1"};
+	struct fw_apply_stats stats;
+	struct fw_err err = {""};
+	struct fw_subject row;
+	uint32_t id;
+
+	fw_endpoint_publish(fw_datapath_endpoint(w->datapath, w->slot), FW_EP_ISOLATED);
+	world_must(fw_apply_tables(w->apply, &tables, &endpoint, 1, &stats, &err),
+		   "fw_apply_tables", &err);
+	id = fw_datapath_endpoint(w->datapath, w->slot)->subject;
+	assert_int_equal(
+		bpf_map_lookup_elem(fw_datapath_map_fd(w->datapath, FW_MAP_SUBJECTS), &id, &row),
+		0);
+	return row.otherwise[FW_INGRESS];
+}
+
 /* A flow as the sweeper tells of it. */
 static inline struct fw_sweep_flow world_swept(const struct flow_world *w,
 					       const struct fw_event *event, uint64_t packets,

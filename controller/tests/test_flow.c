@@ -525,6 +525,24 @@ static void row_43_times_are_of_the_wall_clock_now_and_durations_are_not(void **
 	assert_int_equal(w->got[1].duration_ns, 1000000000);
 }
 
+static void a_numbered_rule_is_told_with_its_direction_and_what_is_pending(void **state)
+{
+	struct flow_world *w = *state;
+	struct fw_event event = world_event(w, FW_EVENT_NEW, FW_EGRESS, "10.1.0.3");
+
+	event.decision = world_decide(w);
+	assert_true(event.decision & FW_DECISION_ALLOW);
+	assert_int_equal(world_send(w, &event), 0);
+	event.direction = FW_INGRESS;
+	assert_int_equal(world_send(w, &event), 0);
+	poll_for(w, 2);
+	assert_string_equal(w->got[0].rule, "netpol shop/web egress[2]");
+	assert_string_equal(w->got[1].rule, "netpol shop/web ingress[2]");
+	assert_int_equal(w->got[0].verdict, FW_VERDICT_ALLOW);
+	assert_int_equal(w->got[0].pending, FW_VERDICT_DENY);
+	assert_string_equal(w->got[0].pending_rule, "isolated(3) netpol shop/next");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -546,6 +564,7 @@ int main(void)
 		CASE(late_fragments_count_for_the_flow_of_the_first),
 		CASE(a_drop_has_a_reason_and_says_how_many_were_not_recorded),
 		CASE(an_audited_deny_is_an_allow_that_says_so),
+		CASE(a_numbered_rule_is_told_with_its_direction_and_what_is_pending),
 		CASE(row_53_what_the_ring_had_no_room_for_is_counted_exactly),
 		CASE(losses_while_no_daemon_ran_are_told_once_by_the_next),
 		CASE(the_history_holds_the_newest_and_forgets_the_oldest),

@@ -65,20 +65,27 @@ int fw_buf_append(struct fw_buf *buf, const void *data, size_t len)
 
 int fw_buf_printf(struct fw_buf *buf, const char *format, ...)
 {
+	size_t room = buf->cap && !buf->error ? buf->cap - buf->len : 0;
 	va_list args;
 	int n, r;
 
+	if (buf->error)
+		return buf->error;
 	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
+	n = vsnprintf(room ? buf->data + buf->len : NULL, room, format, args);
 	va_end(args);
 	if (n < 0)
 		return buf->error = -EINVAL;
-	r = reserve(buf, (size_t)n);
-	if (r)
-		return r;
-	va_start(args, format);
-	(void)vsnprintf(buf->data + buf->len, (size_t)n + 1, format, args);
-	va_end(args);
+	if ((size_t)n >= room || (size_t)n > buf->max - buf->len) { /* once more, where it fits */
+		if (room)
+			buf->data[buf->len] = '\0';
+		r = reserve(buf, (size_t)n);
+		if (r)
+			return r;
+		va_start(args, format);
+		(void)vsnprintf(buf->data + buf->len, (size_t)n + 1, format, args);
+		va_end(args);
+	}
 	buf->len += (size_t)n;
 	return 0;
 }
