@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define SCAN_NS	      (60000 * NS_PER_MS) /* between two looks at every file */
 #define LINK_SCAN_NS  (5000 * NS_PER_MS)  /* where links lead out of the folder */
 #define WRITING_NS    (10000 * NS_PER_MS) /* a writer that never closes is waited for so long */
+#define TRIM_BYTES    (4u << 20)	  /* after a batch with more, free memory goes back */
 #define DESCRIBE_MAX  4400
 
 struct folder {
@@ -44,6 +46,7 @@ struct folder {
 	uint64_t arrived_ns; /* of the first event that waits; 0 none */
 	uint64_t batch_ns;   /* when the last batch was delivered */
 	uint64_t scan_ns;    /* when every file was looked at */
+	size_t read_bytes;   /* in the batch under way */
 	bool pending;	     /* something can be delivered */
 	bool scan_due;
 	bool links;
@@ -163,6 +166,7 @@ static int load_file(struct folder *folder, struct fw_file *file)
 		return refuse(folder, file, "larger than 67108864 bytes");
 	if (r)
 		return refuse(folder, file, strerror(-r));
+	folder->read_bytes += len;
 	return fw_holder_load(&folder->holder, file, text, len);
 }
 
@@ -313,6 +317,9 @@ static void deliver(struct folder *folder)
 	if (count)
 		folder->handler.settled(arrived ? arrived : folder->batch_ns,
 					folder->handler.context);
+	if (folder->read_bytes > TRIM_BYTES)
+		(void)malloc_trim(0);
+	folder->read_bytes = 0;
 }
 
 static void on_changed(const char *name, bool closed, void *context)

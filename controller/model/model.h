@@ -277,7 +277,9 @@ const char *fw_labels_get(const struct fw_labels *labels,
 const char *fw_kind_name(enum fw_kind kind); /* "NetworkPolicy" */
 /* Zeroed, of the kind's size; NULL: no memory. */
 struct fw_object *fw_object_new(enum fw_kind kind);
-/* Moves a pod with all it owns into one block of memory; other kinds stay. -ENOMEM changes nothing.
+/*
+ * Moves a pod or slice with all it owns into one block of memory; other kinds stay as they are.
+ * -ENOMEM changes nothing.
  */
 int fw_object_pack(struct fw_object **object);
 void fw_object_free(struct fw_object **object); /* of any kind */
