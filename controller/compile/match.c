@@ -181,8 +181,11 @@ static int try_bucket(const struct fw_terms *terms, uint64_t hash, struct fw_rea
 	if (r)
 		return r;
 	for (size_t i = 0; bucket && i < bucket->terms.count; i++) {
-		if (fw_term_holds_pod(bucket->terms.items[i], realm, pod))
-			ids->items[ids->count++] = bucket->terms.items[i]->id;
+		const struct fw_term *term = bucket->terms.items[i];
+
+		/* one without references goes away at the end of this compile */
+		if (term->refs && fw_term_holds_pod(term, realm, pod))
+			ids->items[ids->count++] = term->id;
 	}
 	return 0;
 }
