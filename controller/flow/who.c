@@ -341,7 +341,6 @@ void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
 	*ret_text = row->text;
 }
 
-/* apply says "web:http of shop/web" as people read it; a record carries what a filter can split. */
 struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service)
 {
 	const char *text = service ? fw_apply_service(who->apply, service) : NULL;
