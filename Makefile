@@ -22,7 +22,8 @@ INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MMD -MP $(INC) $(SANFLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
-BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wshadow -Werror -MMD -MP $(INC) \
+# Blocks stay in source order: kernels before 6.3 refuse a loop whose head is entered by falling into it from below.
+BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-placement -Wall -Wextra -Wshadow -Werror -MMD -MP $(INC) \
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 
 # folder -> library, in link order (users first)
@@ -30,6 +31,10 @@ LAYERS := controller/ctl controller/node controller/show controller/check contro
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+# one short line per step; V=1 shows the commands
+Q := $(if $(V),,@)
+say = @$(if $(V),true,printf '  %-5s %s\n' $(1) $(2))
+
 ALL_LIBS := $(foreach layer,$(LAYERS),$(call lib_of,$(layer)))
 GEN := $(BUILD)/gen/fw_tc.skel.h
 
@@ -51,7 +56,7 @@ all: $(PROGRAMS) ## build everything (warnings are errors; SAN=1 for sanitizers)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
-	@echo "  variables: SAN=1 (address and undefined-behaviour sanitizers), DESTDIR, PREFIX, CNI_BIN, KEEP=1 (demo)"
+	@echo "  variables: V=1 (show commands), SAN=1 (address and undefined-behaviour sanitizers), DESTDIR, PREFIX, CNI_BIN, KEEP=1 (demo)"
 
 tests: all $(TESTS) $(TOOLS) $(FUZZERS) # everything that the suite runs
 
@@ -92,51 +97,60 @@ clean: ## remove what was built
 # libraries
 $(BUILD)/obj/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 define library
 $(call lib_of,$(1)): $(call objs_of,$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach layer,$(LAYERS),$(eval $(call library,$(layer))))
 
 # BPF programs, embedded by skeleton
 $(BUILD)/bpf/fw_tc.bpf.o: datapath/bpf/fw_tc.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD)/bpf/%.bpf.o: datapath/tests/%.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(BUILD)/gen/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
-	$(BPFTOOL) gen skeleton $< name $(subst -,_,$*) > $@
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*) > $@
 
 # programs
 $(BUILD)/podwalld: $(BUILD)/obj/controller/main.o $(ALL_LIBS)
-	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
 
 $(BUILD)/fwctl: $(call objs_of,controller/fwctl) $(ALL_LIBS)
-	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
 
 # The plugin runs on any node: static. Debian has no static cJSON; it is built from Debian's source package.
 PLUGIN_LIBS := $(call lib_of,datapath/loader) $(call lib_of,datapath/base)
 ifdef SAN
 $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS)
-	$(CC) $(ALL_CFLAGS) -pie $^ -o $@ -lcjson -lbpf -lelf -lz
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $^ -o $@ -lcjson -lbpf -lelf -lz
 else
 $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS) $(BUILD)/cjson/libcjson.a
-	$(CC) $(ALL_CFLAGS) -static $^ -o $@ $(shell pkg-config --static --libs libelf) -Wl,--start-group -lbpf -lelf -lz -Wl,--end-group
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -static $^ -o $@ $(shell pkg-config --static --libs libelf) -Wl,--start-group -lbpf -lelf -lz -Wl,--end-group
 endif
 
 $(BUILD)/cjson/libcjson.a:
 	@mkdir -p $(@D)
-	cd $(@D) && apt-get -qq source cjson >source.log 2>&1 || { cat source.log; exit 1; }
-	cd $(@D)/cjson-*/ && $(CC) -O2 -fPIE -c cJSON.c -o ../cJSON.o
-	ar rcs $@ $(@D)/cJSON.o
+	$(call say,CC,cjson)
+	$(Q)cd $(@D) && apt-get -qq source cjson >source.log 2>&1 || { cat source.log; exit 1; }
+	$(Q)cd $(@D)/cjson-*/ && $(CC) -O2 -fPIE -c cJSON.c -o ../cJSON.o
+	$(Q)ar rcs $@ $(@D)/cJSON.o
 
 # libFuzzer targets are built from sources, instrumented; each a second time with its planted bug
 FUZZED := $(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c)
@@ -147,19 +161,23 @@ FUZZ_CC = $(CLANG) $(filter-out -Werror -fPIE -W%,$(ALL_CFLAGS)) -O1 -fsanitize=
 define test_rules
 $(BUILD)/tests/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
 
 $(BUILD)/tools/%: $(1)/%.c $(2) $$(ALL_LIBS) $$(TEST_BPF)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -pie -I$(1) -MF $$@.d $$(filter %.c %.o %.a,$$^) -o $$@ -lcmocka -lm $$(LIBS)
 
 $(BUILD)/fuzz/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
 	@mkdir -p $$(@D)
-	$$(FUZZ_CC) -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
+	$$(call say,FUZZ,$$@)
+	$$(Q)$$(FUZZ_CC) -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
 
 $(BUILD)/fuzz-planted/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
 	@mkdir -p $$(@D)
-	$$(FUZZ_CC) -DFW_PLANTED_BUG -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
+	$$(call say,FUZZ,$$@)
+	$$(Q)$$(FUZZ_CC) -DFW_PLANTED_BUG -I$(1) -MF $$@.d $$(filter %.c,$$^) -o $$@ $$(LIBS)
 endef
 PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))

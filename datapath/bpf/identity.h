@@ -16,11 +16,11 @@ FW_SUB __u32 fw_identity_find(const union fw_addr *addr, __u32 *ret_class)
 
 	if (!addr || !ret_class)
 		return 0;
-	peer = bpf_map_lookup_elem(&fw_addresses, addr);
-	if (!peer) {
-		__builtin_memcpy(prefix.addr, addr, 16);
+	/* keys stand on the stack: before 6.2 the verifier takes no other memory for a key */
+	__builtin_memcpy(prefix.addr, addr, 16);
+	peer = bpf_map_lookup_elem(&fw_addresses, prefix.addr);
+	if (!peer)
 		peer = bpf_map_lookup_elem(&fw_prefixes, &prefix);
-	}
 	*ret_class = peer ? peer->peer_class : FW_CLASS_WORLD;
 	return peer ? peer->flags : 0;
 }
