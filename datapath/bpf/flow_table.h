@@ -229,22 +229,22 @@ FW_SUB __u32 fw_flow_choose(struct fw_packet *p, __u32 row, int weak, __u64 *ret
 	return chosen;
 }
 
-/* Rule 8: 1 when the same key is VALID in a lower slot of these buckets. */
+/* Rule 8: 1 when the same key is VALID in a lower slot than `own`, as far as this bucket goes. */
 FW_SUB int fw_flow_twice(const struct fw_packet *p, __u32 row, __u32 own)
 {
 	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
 
-	if (!p)
-		return 0;
-	if (!bucket)
+	if (!p || !bucket)
 		return 0;
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[i];
-		__u64 ctl = FW_READ(flow->ctl);
+		__u64 ctl;
 
-		if (((ctl ^ p->hash) & FW_CTL_TAG) || (ctl & FW_CTL_STATE) != FW_CTL_VALID)
-			continue;
-		if (row * FW_BUCKET_SLOTS + i >= own || !fw_flow_same(flow, &p->key))
+		if (row * FW_BUCKET_SLOTS + i >= own)
+			return 0;
+		ctl = FW_READ(flow->ctl);
+		if (((ctl ^ p->hash) & FW_CTL_TAG) || (ctl & FW_CTL_STATE) != FW_CTL_VALID ||
+		    !fw_flow_same(flow, &p->key))
 			continue;
 		if (!((fw_flow_recheck(flow, FW_READ(flow->ev)) ^ ctl) & ~FW_CTL_SUSPECT))
 			return 1;
@@ -315,7 +315,8 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 	if (__sync_val_compare_and_swap(&flow->ctl, busy, p->ctl) != busy)
 		return FW_INSERT_FULL;
 	p->flow = id;
-	if (fw_flow_twice(p, row1, id) || fw_flow_twice(p, row2, id)) {
+	/* a denied key that stands twice costs a record, no more */
+	if (!weak && (fw_flow_twice(p, row1, id) || fw_flow_twice(p, row2, id))) {
 		__sync_val_compare_and_swap(&flow->ctl, p->ctl,
 					    p->ctl ^ FW_CTL_VALID ^ FW_CTL_DEAD);
 		p->flow = FW_NO_SLOT;
