@@ -62,29 +62,42 @@ static uint64_t identity_of(const struct fw_datapath *datapath)
 	return fw_log_hash(parts, sizeof(parts), node->hash_secret[0]);
 }
 
-/* Ids that rows and flows carry are never given to another decision, whatever became of the log. */
-static void skip_used(struct fw_apply *apply)
+/* Calls `see` for each decision that a row or a live flow carries. Reads only the regions in use.
+ */
+static void each_decision(struct fw_apply *apply, void (*see)(struct fw_names *, uint32_t))
 {
 	const struct fw_range *ranges = fw_datapath_ranges(apply->datapath);
 	uint32_t rows = fw_datapath_capacity(apply->datapath, FW_MAP_RANGES);
-	uint32_t buckets = fw_datapath_capacity(apply->datapath, FW_MAP_FLOWS);
-	bool known = apply->names.next > FW_DECISION_FIRST;
+	uint32_t regions = fw_datapath_capacity(apply->datapath, FW_MAP_REGIONS);
+	uint32_t buckets = fw_datapath_node(apply->datapath)->region_buckets;
 
 	for (uint32_t i = 0; i < rows; i++)
-		fw_names_skip_decision(&apply->names, ranges[i].decision & FW_DECISION_ID);
-	if (known)
-		return;
+		see(&apply->names, ranges[i].decision & FW_DECISION_ID);
 	for (const struct fw_subject_entry *e = apply->cells.entries; e; e = e->next) {
-		fw_names_skip_decision(&apply->names, e->row.otherwise[0] & FW_DECISION_ID);
-		fw_names_skip_decision(&apply->names, e->row.otherwise[1] & FW_DECISION_ID);
+		see(&apply->names, e->row.otherwise[0] & FW_DECISION_ID);
+		see(&apply->names, e->row.otherwise[1] & FW_DECISION_ID);
 	}
-	for (uint32_t i = 0; i < buckets; i++) {
-		const struct fw_bucket *bucket = fw_datapath_bucket(apply->datapath, i);
+	for (uint32_t i = 0; i < regions; i++) {
+		if (!fw_datapath_region(apply->datapath, i)->owner)
+			continue;
+		for (uint32_t b = i * buckets; b < (i + 1) * buckets; b++) {
+			const struct fw_bucket *bucket = fw_datapath_bucket(apply->datapath, b);
 
-		for (uint32_t s = 0; bucket && s < FW_BUCKET_SLOTS; s++)
-			fw_names_skip_decision(&apply->names,
-					       (uint32_t)bucket->slot[s].ev & FW_DECISION_ID);
+			for (uint32_t s = 0; bucket && s < FW_BUCKET_SLOTS; s++)
+				see(&apply->names, (uint32_t)bucket->slot[s].ev & FW_DECISION_ID);
+		}
 	}
+}
+
+/* Ids that rows and flows carry are never given to another decision, whatever became of the log. */
+static int skip_used(struct fw_apply *apply, struct fw_err *err)
+{
+	if (apply->names.next == FW_DECISION_FIRST)
+		each_decision(apply, fw_names_skip_decision);
+	if (!fw_names_overgrown(&apply->names))
+		return 0;
+	each_decision(apply, fw_names_keep_decision);
+	return fw_names_compact(&apply->names, err);
 }
 
 /* The log holds what is in use, once, when it has grown by what is not. */
@@ -141,7 +154,9 @@ static int adopt(struct fw_apply *apply, struct fw_err *err)
 	r = fw_peers_adopt(&apply->peers, &apply->cells, &apply->names, err);
 	if (r < 0)
 		return r;
-	skip_used(apply);
+	r = skip_used(apply, err);
+	if (r < 0)
+		return r;
 	/* killed between a flip and its bumps? Nobody knows: every flow is judged once more */
 	apply->bump_next = true;
 	apply->garbage = true;

@@ -15,6 +15,8 @@
 
 #define DECISIONS_MAX 0x03ffffffu
 #define SERVICES_MAX  0x7fffffffu
+#define NAMES_MANY                                                                                 \
+	65536u /* decisions with a name, beyond which a start takes the unused ones away */
 
 struct decision_record {
 	struct fw_digest digest;
@@ -187,6 +189,60 @@ void fw_names_skip_service(struct fw_names *names, uint32_t id)
 {
 	if (names->next_service <= id && id <= SERVICES_MAX)
 		names->next_service = id + 1;
+}
+
+bool fw_names_overgrown(const struct fw_names *names)
+{
+	return HASH_COUNT(names->decisions) > NAMES_MANY;
+}
+
+void fw_names_keep_decision(struct fw_names *names, uint32_t id)
+{
+	if (id >= FW_DECISION_FIRST && id - FW_DECISION_FIRST < names->by_id_size &&
+	    names->by_id[id - FW_DECISION_FIRST])
+		names->by_id[id - FW_DECISION_FIRST]->keep = true;
+}
+
+static void record_of(const struct fw_decision_entry *entry, struct decision_record *record)
+{
+	memset(record, 0, sizeof(*record));
+	record->digest = entry->digest;
+	record->id = entry->id;
+	record->word = entry->word;
+	record->verdict = entry->name.verdict;
+	record->pending = entry->name.pending;
+	memcpy(record->rule, entry->name.rule, sizeof(record->rule));
+	memcpy(record->pending_rule, entry->name.pending_rule, sizeof(record->pending_rule));
+}
+
+int fw_names_compact(struct fw_names *names, struct fw_err *err)
+{
+	_cleanup_free_ struct decision_record *records = NULL;
+	struct fw_decision_entry *entry, *next;
+	size_t count = 0;
+	int r;
+
+	records = calloc(HASH_COUNT(names->decisions) + 1, sizeof(*records));
+	if (!records)
+		return fw_err_errno(err, -ENOMEM, "decisions.log");
+	HASH_ITER(hh, names->decisions, entry, next) {
+		/* the newest is kept in any case: it says which ids were given */
+		if (entry->keep || entry->id + 1 == names->next)
+			record_of(entry, &records[count++]);
+	}
+	r = fw_log_rewrite(names->decision_log, records, count, err);
+	if (r < 0)
+		return r;
+	HASH_ITER(hh, names->decisions, entry, next) {
+		if (entry->keep || entry->id + 1 == names->next) {
+			entry->keep = false;
+			continue;
+		}
+		HASH_DEL(names->decisions, entry);
+		names->by_id[entry->id - FW_DECISION_FIRST] = NULL;
+		free(entry);
+	}
+	return 0;
 }
 
 /* "netpol shop/api[2]", "isolated(2) netpol shop/deny", "no rule matched" */

@@ -19,6 +19,7 @@ struct fw_decision_entry {
 	uint32_t id;
 	uint32_t word; /* id with FW_DECISION_ALLOW, _REJECT, _FIRM */
 	struct fw_decision_name name;
+	bool keep; /* in use when the names were last compacted */
 	UT_hash_handle hh;
 };
 
@@ -44,6 +45,14 @@ void fw_names_done(struct fw_names *names);
 /* Ids up to and with this one are in use by somebody: they are not given. */
 void fw_names_skip_decision(struct fw_names *names, uint32_t id);
 void fw_names_skip_service(struct fw_names *names, uint32_t id);
+/*
+ * A name is kept while a row or a flow may carry its id. Nobody knows that but who reads all of
+ * them, so names are only taken away at a start, when there are very many: keep those in use, then
+ * compact. Ids are not given again.
+ */
+bool fw_names_overgrown(const struct fw_names *names);
+void fw_names_keep_decision(struct fw_names *names, uint32_t id);
+int fw_names_compact(struct fw_names *names, struct fw_err *err);
 /* The entry of a decision, made and logged when it is new. */
 int fw_names_decision(struct fw_names *names, const struct fw_decision_row *row,
 		      const struct fw_decision_entry **ret_entry);
