@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "model/model.h"
 
@@ -37,31 +36,52 @@ struct fw_field fw_field_element(const struct fw_field *list, const cJSON *json,
 	return (struct fw_field){.json = json, .up = list, .index = index};
 }
 
-static void append_path(struct fw_buf *buf, const struct fw_field *field)
+/* On the stack: an error must be told also when memory is short. Long paths are cut at the end. */
+struct path {
+	char text[PATH_MAX_BYTES];
+	size_t len;
+};
+
+static FW_PRINTF(2, 3) void append(struct path *path, const char *format, ...)
+{
+	size_t room = sizeof(path->text) - path->len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(path->text + path->len, room, format, args);
+	va_end(args);
+	if (n > 0)
+		path->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void append_name(struct path *path, const char *name)
+{
+	append(path, "%s%.64s", path->len ? "." : "", name);
+}
+
+static void append_path(struct path *path, const struct fw_field *field)
 {
 	if (!field || !field->up)
 		return;
-	append_path(buf, field->up);
+	append_path(path, field->up);
 	if (field->name)
-		(void)fw_buf_printf(buf, "%s%.64s", buf->len ? "." : "", field->name);
+		append_name(path, field->name);
 	else
-		(void)fw_buf_printf(buf, "[%zu]", field->index);
+		append(path, "[%zu]", field->index);
 }
 
 static FW_PRINTF(4, 0) void compose(struct fw_err *err, const struct fw_field *field,
 				    const char *name, const char *format, va_list args)
 {
-	struct fw_buf path;
+	struct path path = {.len = 0};
 	char text[FW_ERR_TEXT];
 
-	fw_buf_init(&path, PATH_MAX_BYTES);
 	append_path(&path, field);
 	if (name)
-		(void)fw_buf_printf(&path, "%s%.64s", path.len ? "." : "", name);
+		append_name(&path, name);
 	(void)vsnprintf(text, sizeof(text), format, args);
-	(void)fw_err_set(err, -EINVAL, "%s%s%s", path.len ? path.data : "", path.len ? ": " : "",
-			 text);
-	fw_buf_done(&path);
+	(void)fw_err_set(err, -EINVAL, "%s%s%s", path.text, path.len ? ": " : "", text);
 }
 
 static unsigned int line_of(const struct fw_decoder *decoder, const struct fw_field *field)
