@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -49,6 +50,7 @@ struct fw_kernel {
 	int program[2]; /* by fw_direction */
 	uint16_t port;
 	bool keep;
+	uint64_t writes;       /* of the last change */
 	struct fw_event event; /* of the last run */
 	bool has_event;
 };
@@ -325,6 +327,7 @@ int fw_kernel_change(struct fw_kernel *kernel, const struct fw_world *world, str
 	}
 	kernel->world = world;
 	r = fw_apply_tables(kernel->apply, tables, endpoints, tables->pods_count, &stats, err);
+	kernel->writes = r < 0 ? 0 : stats.rows_added + stats.endpoints_flipped;
 	if (r == 0 && stats.locked)
 		return fw_err_set(err, -ENOSPC, "%u pods do not fit into the tables", stats.locked);
 	return r;
@@ -508,4 +511,23 @@ void fw_kernel_spoil_epochs(struct fw_kernel *kernel)
 	for (uint32_t i = 0; i < kernel->row_count; i++)
 		fw_datapath_endpoint(kernel->datapath, kernel->rows[i].slot)->epoch =
 			kernel->rows[i].epoch;
+}
+
+int fw_kernel_restart(struct fw_kernel *kernel, bool lose_notes, uint64_t *ret_writes,
+		      struct fw_err *err)
+{
+	int r;
+
+	fw_apply_free(&kernel->apply);
+	if (lose_notes) {
+		remove_state(kernel->state_dir);
+		if (mkdir(kernel->state_dir, 0700) < 0)
+			return fw_err_errno(err, -errno, "%s", kernel->state_dir);
+	}
+	r = fw_apply_new(kernel->datapath, kernel->state_dir, &kernel->apply, err);
+	if (r == 0)
+		r = fw_kernel_change(kernel, kernel->world, err);
+	if (r == 0)
+		*ret_writes = kernel->writes;
+	return r;
 }

@@ -44,6 +44,13 @@ int fw_kernel_judge(struct fw_kernel *kernel, const struct fw_end *end, struct f
 		    struct fw_err *err);
 void fw_kernel_name(const struct fw_kernel *kernel, const struct fw_said *said,
 		    struct fw_decision_name *ret_name);
+/*
+ * As when the controller is killed and comes back: apply begins anew on the maps that stand, with
+ * its notes or without. Then programs the world again: with its notes it must not write a row,
+ * *ret_writes says how many it did.
+ */
+int fw_kernel_restart(struct fw_kernel *kernel, bool lose_notes, uint64_t *ret_writes,
+		      struct fw_err *err);
 /* For tests of the comparison itself: makes the kernel's copy of the policy wrong by one port,
  * behind apply's back. */
 void fw_kernel_spoil(struct fw_kernel *kernel);

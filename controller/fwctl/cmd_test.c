@@ -28,7 +28,7 @@ static const char usage[] =
 	"  -o FORMAT     text (default) or json: one object for each expectation, then the "
 	"summary\n"
 	"\n"
-	"Exit: 0 all are met, 1 one is not, 2 wrong usage or a wrong file.\n"
+	"Exit: 0 all are met, 1 one is not, 2 wrong usage, a wrong file, or no kernel to ask.\n"
 	"\n"
 	"  fwctl test policies/cases/*.yaml\n"
 	"  fwctl test -v --kernel shop/deny.yaml\n";

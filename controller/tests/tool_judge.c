@@ -10,11 +10,12 @@
  * or, for steps, {"steps": n, "print": the tables after the last, "differ": where a compiler that
  * remembers and a fresh one disagreed}; or {"error": text}.
  *
- * usage: tool_judge [--kernel [--sweep N] [--live] [--spoil]]
+ * usage: tool_judge [--kernel [--sweep N] [--live [--restart]] [--spoil]]
  *   --kernel   also asks the BPF programs each question, and after each step; adds "asked": n and
  * "differ": text
  *   --sweep N  per world, N questions of the tool's own more, for tables and programs
  *   --live     after each step the flows of the steps before are asked again
+ *   --restart  and the controller's side begins anew now and then, with its notes or without
  *   --spoil    the kernel's tables are made wrong first: the comparison must find it
  */
 #include <errno.h>
@@ -33,7 +34,7 @@
 #define PODS	 24u /* subjects of one world */
 
 struct judge {
-	bool with_kernel, spoil, live;
+	bool with_kernel, spoil, live, restart;
 	uint64_t sweep, seed;
 	struct fw_kernel *kernel; /* NULL without --kernel */
 	uint64_t asked;		  /* of tables and programs, this line */
@@ -312,6 +313,25 @@ static int check_live(struct judge *judge, struct fw_compare *compare, bool open
 	return r;
 }
 
+/* The controller dies and comes back: nothing is written that stands already, and every flow keeps
+ * its verdict. */
+static int check_restart(struct judge *judge, struct fw_compare *compare, bool lose_notes,
+			 int number, struct fw_err *err)
+{
+	uint64_t writes;
+	int r = fw_kernel_restart(judge->kernel, lose_notes, &writes, err);
+
+	if (r == 0 && writes && !lose_notes)
+		r = fw_buf_printf(&judge->differ,
+				  "step %d: a restart wrote %llu rows that stood already\n", number,
+				  (unsigned long long)writes);
+	if (r == 0)
+		r = check_live(judge, compare, false);
+	if (r == 0)
+		r = fw_kernel_finish(judge->kernel, err);
+	return r < 0 ? r : check_live(judge, compare, false);
+}
+
 /* Flows of before must follow the new policy at once, also before what is old has been removed. */
 static int check_step_in_kernel(struct judge *judge, struct fw_world *world, int number,
 				struct fw_err *err)
@@ -337,6 +357,8 @@ static int check_step_in_kernel(struct judge *judge, struct fw_world *world, int
 			r = fw_kernel_finish(judge->kernel, err);
 		if (r == 0)
 			r = check_live(judge, compare, false);
+		if (r == 0 && judge->restart && number % 4 == 1)
+			r = check_restart(judge, compare, number % 8 == 1, number, err);
 	}
 	fw_compare_free(&compare);
 	return r;
@@ -439,12 +461,13 @@ static int read_options(int argc, char **argv, struct judge *judge)
 			judge->spoil = true;
 		} else if (strcmp(argv[i], "--live") == 0) {
 			judge->live = true;
+		} else if (strcmp(argv[i], "--restart") == 0) {
+			judge->restart = true;
 		} else if (strcmp(argv[i], "--sweep") == 0 && i + 1 < argc) {
 			judge->sweep = strtoull(argv[++i], NULL, 10);
 		} else {
-			(void)fprintf(
-				stderr,
-				"usage: tool_judge [--kernel [--sweep N] [--live] [--spoil]]\n");
+			(void)fprintf(stderr, "usage: tool_judge [--kernel [--sweep N] [--live "
+					      "[--restart]] [--spoil]]\n");
 			return -1;
 		}
 	}
