@@ -20,10 +20,10 @@ SANFLAGS :=
 endif
 INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I libnl-3.0))
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MMD -MP $(INC) $(SANFLAGS) $(CFLAGS)
+ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MD -MP $(INC) $(SANFLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
 # Blocks stay in source order: kernels before 6.3 refuse a loop whose head is entered by falling into it from below.
-BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-placement -Wall -Wextra -Wshadow -Werror -MMD -MP $(INC) \
+BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-placement -Wall -Wextra -Wshadow -Werror -MD -MP $(INC) \
 	-I/usr/include/$(shell $(CC) -print-multiarch)
 
 # folder -> library, in link order (users first)
