@@ -37,7 +37,7 @@ int fw_decode_text(const char *origin, const char *text, size_t len,
 /*
  * One already parsed JSON object (case-sensitive member names; duplicate keys: the last wins).
  * -EINVAL with a text that starts with the field's path. -ENOTSUP: a kind that Podwall does not
- * read.
+ * read. 0 with a text: the object is good, but an annotation of ours was not understood.
  */
 int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object,
 		     struct fw_err *err);

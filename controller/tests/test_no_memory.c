@@ -141,8 +141,10 @@ static void each_allocation_that_fails_is_reported(void **state)
 	long before, failed = 0;
 
 	(void)state;
-	if (!OWN_ALLOCATOR)
+	if (!OWN_ALLOCATOR) {
+		print_message("# the sanitizer brings its own allocator\n");
 		skip();
+	}
 	assert_int_equal(decode_and_put(&run), 0); /* what the C library keeps is made here */
 	assert_int_equal(run.objects, 6);
 	assert_int_equal(run.errors, 0);
