@@ -1,79 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiler, by number of the edge case, and its golden texts. In: YAML. Out: what one packet
- * gets. Each "denied" has an "allowed" beside it on the same path. FW_GOLDEN_UPDATE=1 rewrites
- * controller/tests/golden/<name>.expected.
+ * The compiler, by number of the edge case. In: YAML. Out: what one packet gets. Each "denied" has
+ * an "allowed" beside it on the same path.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "api/decode.h"
-#include "base/buf.h"
-#include "compile/compile.h"
+#include "compile_yaml.h"
 #include "fw/abi.h"
-
-#define GOLDEN	  "controller/tests/golden"
-#define TEXT_MAX  (16u << 20)
-#define NAME_MAX_ 512
-
-struct world {
-	struct fw_model *model;
-	struct fw_compiler *compiler;
-	struct fw_tables *tables;
-};
-
-static void take_object(struct fw_object *object, void *context)
-{
-	struct world *world = context;
-	bool changed;
-
-	assert_int_equal(fw_model_put(world->model, object, &changed), 0);
-}
-
-static void take_error(unsigned int document, unsigned int line, enum fw_kind kind,
-		       const char *namespace, const char *name, const char *text, void *context)
-{
-	(void)kind;
-	(void)context;
-	fail_msg("document %u, line %u: %s/%s: %s", document, line, namespace, name, text);
-}
-
-static void begin(struct world *world)
-{
-	*world = (struct world){0};
-	assert_int_equal(fw_model_new(&world->model), 0);
-	assert_int_equal(fw_compiler_new(&world->compiler), 0);
-}
-
-static void add(struct world *world, const char *yaml)
-{
-	struct fw_decode_handler handler = {
-		.object = take_object, .error = take_error, .context = world};
-
-	assert_int_equal(fw_decode_text("test", yaml, strlen(yaml), &handler), 0);
-}
-
-static void compile(struct world *world)
-{
-	fw_tables_free(&world->tables);
-	assert_int_equal(fw_compile(world->compiler, world->model, &world->tables, NULL), 0);
-}
-
-static void end(struct world *world)
-{
-	fw_tables_free(&world->tables);
-	fw_compiler_free(&world->compiler);
-	fw_model_free(&world->model);
-}
 
 /* Four pods, a node, two namespaces; nothing isolated. */
 static const char base[] =
@@ -538,84 +472,6 @@ static void test_only_pods_of_this_node_are_subjects(void **state)
 	end(&w);
 }
 
-/* Golden texts */
-static char *read_text(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	struct fw_buf buf;
-	char piece[4096];
-	size_t n;
-
-	if (!file)
-		return NULL;
-	fw_buf_init(&buf, TEXT_MAX);
-	while ((n = fread(piece, 1, sizeof(piece), file)))
-		assert_int_equal(fw_buf_append(&buf, piece, n), 0);
-	fclose(file);
-	return fw_buf_take(&buf);
-}
-
-static void write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "we");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-static void check_golden(const char *name)
-{
-	char path[NAME_MAX_];
-	struct fw_buf buf;
-	char *yaml, *text, *expected;
-	struct world w;
-
-	(void)snprintf(path, sizeof(path), GOLDEN "/%s.yaml", name);
-	yaml = read_text(path);
-	assert_non_null(yaml);
-	begin(&w);
-	add(&w, yaml);
-	compile(&w);
-	fw_buf_init(&buf, TEXT_MAX);
-	assert_int_equal(fw_tables_print(w.tables, &buf), 0);
-	text = fw_buf_take(&buf);
-	(void)snprintf(path, sizeof(path), GOLDEN "/%s.expected", name);
-	if (getenv("FW_GOLDEN_UPDATE"))
-		write_text(path, text);
-	expected = read_text(path);
-	assert_non_null(expected);
-	assert_string_equal(text, expected);
-	free(expected);
-	free(text);
-	free(yaml);
-	end(&w);
-}
-
-static void test_golden_texts(void **state)
-{
-	DIR *folder = opendir(GOLDEN);
-	unsigned int checked = 0;
-	struct dirent *entry;
-
-	(void)state;
-	if (!folder) {
-		print_message("run from the top of the repository: no folder " GOLDEN "\n");
-		fail();
-	}
-	while ((entry = readdir(folder))) {
-		char *dot = strrchr(entry->d_name, '.');
-
-		if (!dot || strcmp(dot, ".yaml"))
-			continue;
-		*dot = '\0';
-		check_golden(entry->d_name);
-		checked++;
-	}
-	closedir(folder);
-	assert_true(checked >= 4);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,7 +498,6 @@ int main(void)
 		cmocka_unit_test(test_first_rule_names_itself),
 		cmocka_unit_test(test_digests_follow_meaning),
 		cmocka_unit_test(test_only_pods_of_this_node_are_subjects),
-		cmocka_unit_test(test_golden_texts),
 	};
 
 	return cmocka_run_group_tests_name("compile: by edge case", tests, NULL, NULL);
