@@ -157,6 +157,28 @@ static void problems_of_maps(struct fw_agent *agent, fw_agent_problem problem, v
 		problem(fw_apply_problem(agent->apply), context);
 }
 
+/* Rows that somebody claimed and whose pod nobody can name: their files are lost. */
+static void problems_of_rows(struct fw_agent *agent, fw_agent_problem problem, void *context)
+{
+	uint32_t regions = fw_datapath_capacity(agent->datapath, FW_MAP_REGIONS), count = 0;
+	char line[PATH_MAX + 128];
+
+	for (uint32_t i = 0; i < regions; i++) {
+		const struct fw_region *region = fw_datapath_region(agent->datapath, i);
+		const struct fw_endpoint *row = fw_datapath_endpoint(agent->datapath, region->slot);
+
+		count += region->owner && row && row->owner == region->owner &&
+			 row->state >= FW_EP_ISOLATED && !fw_agent_find(agent, region->owner);
+	}
+	if (!count)
+		return;
+	(void)snprintf(
+		line, sizeof(line),
+		"%u endpoint row%s without a file in %s/endpoints: isolated until CNI ADD or DEL",
+		count, count == 1 ? "" : "s", agent->options.run_dir);
+	problem(line, context);
+}
+
 void fw_agent_problems(struct fw_agent *agent, fw_agent_problem problem, void *context)
 {
 	if (agent->problem[0])
@@ -165,6 +187,7 @@ void fw_agent_problems(struct fw_agent *agent, fw_agent_problem problem, void *c
 	list_endpoints(agent, "locked down", locked, problem, context);
 	list_endpoints(agent, "had our programs removed by somebody, attached again", restored,
 		       problem, context);
+	problems_of_rows(agent, problem, context);
 	problems_of_input(agent, problem, context);
 	problems_of_maps(agent, problem, context);
 }
