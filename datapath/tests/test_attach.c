@@ -24,7 +24,6 @@
 
 #define PORT  7777
 #define OWNER 42
-#define ALLOW (FW_DECISION_ALLOW | FW_DECIDED_DEFAULT)
 
 struct stage {
 	struct wire wire;
@@ -35,21 +34,6 @@ struct stage {
 };
 
 static struct stage stage;
-
-static void fill(struct fw_endpoint *row)
-{
-	static const uint8_t mac[6] = {2, 0, 0, 0, 0x0a, 2};
-	const struct fw_subject subject = {.otherwise = {ALLOW, ALLOW}};
-	const uint32_t first = 0;
-
-	memcpy(row->mac, mac, sizeof(mac));
-	(void)inet_pton(AF_INET, WIRE_POD, &row->ip4_be);
-	row->subject = first;
-	assert_int_equal(bpf_map_update_elem(fw_datapath_map_fd(stage.datapath, FW_MAP_SUBJECTS),
-					     &first, &subject, 0),
-			 0);
-	fw_endpoint_publish(row, FW_EP_ACTIVE);
-}
 
 /* One datapath for all tests: its programs take the verifier half a second. */
 static int group_setup(void **state)
@@ -79,7 +63,7 @@ static int stage_setup(void **state)
 	assert_int_equal(fw_endpoint_claim(stage.datapath, OWNER, stage.wire.ifindex,
 					   &stage.hook.slot, &err),
 			 0);
-	fill(fw_datapath_endpoint(stage.datapath, stage.hook.slot));
+	wire_pod_row(stage.datapath, fw_datapath_endpoint(stage.datapath, stage.hook.slot));
 	stage.node_fd = wire_udp(&stage.wire, false, PORT);
 	stage.pod_fd = wire_udp(&stage.wire, true, PORT);
 	return 0;
@@ -385,7 +369,7 @@ static void a_hook_in_the_sandbox_is_mirrored_and_constant(void **state)
 	assert_true(inside.slot >= FW_IFINDEX_SLOTS);
 	row = fw_datapath_endpoint(stage.datapath, inside.slot);
 	row->flags = FW_EP_IN_SANDBOX;
-	fill(row);
+	wire_pod_row(stage.datapath, row);
 	wire_enter(stage.wire.pod_netns);
 	inside.ifindex = if_nametoindex("eth0");
 	if (fw_hook_attach(stage.datapath, &inside, &kind, &err) < 0)

@@ -23,6 +23,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
+#include "loader/loader.h"
+
 #define WIRE_HOST_MAC "02:00:00:00:0a:01"
 #define WIRE_POD_MAC  "02:00:00:00:0a:02"
 #define WIRE_NODE     "10.77.0.1"
@@ -126,6 +130,23 @@ static inline int wire_udp(const struct wire *wire, bool pod, uint16_t port)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 	wire_enter(wire->node_netns);
 	return fd;
+}
+
+/* The wire's pod as an endpoint whose policy allows everything. */
+static inline void wire_pod_row(const struct fw_datapath *datapath, struct fw_endpoint *row)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0x0a, 2};
+	const struct fw_subject subject = {.otherwise = {FW_DECISION_ALLOW | FW_DECIDED_DEFAULT,
+							 FW_DECISION_ALLOW | FW_DECIDED_DEFAULT}};
+	const uint32_t first = 0;
+
+	memcpy(row->mac, mac, sizeof(mac));
+	(void)inet_pton(AF_INET, WIRE_POD, &row->ip4_be);
+	row->subject = first;
+	assert_int_equal(bpf_map_update_elem(fw_datapath_map_fd(datapath, FW_MAP_SUBJECTS), &first,
+					     &subject, 0),
+			 0);
+	fw_endpoint_publish(row, FW_EP_ACTIVE);
 }
 
 #endif
