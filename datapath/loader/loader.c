@@ -21,7 +21,9 @@ const char *fw_map_name(enum fw_map map)
 
 const char *fw_capability_hint(int code)
 {
-	return code == -EPERM || code == -EACCES ? " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)" : "";
+	return code == -EPERM || code == -EACCES
+		       ? " (CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed)"
+		       : "";
 }
 
 static int new_datapath(const char *pin_dir, struct fw_datapath **ret_datapath, struct fw_err *err)

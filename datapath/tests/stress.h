@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the stress program and the test that drives it agree upon. Holds no code. */
 #ifndef FW_TESTS_STRESS_H
 #define FW_TESTS_STRESS_H
