@@ -104,9 +104,9 @@ static int read_rules(struct fw_terms *terms, const struct fw_network_policy *po
 		int r = read_rule(terms, item->namespace, direction, &policy->rules[direction][i],
 				  &item->rules[direction][i]);
 
+		item->rule_count[direction]++; /* also what was read in part is freed */
 		if (r)
 			return r;
-		item->rule_count[direction]++;
 	}
 	return 0;
 }

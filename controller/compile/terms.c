@@ -216,7 +216,10 @@ static int take_id(struct fw_terms *terms, uint32_t *ret_id)
 		return 0;
 	}
 	r = FW_ROOM(&terms->by_id, 1);
-	if (!r) /* so that giving it back never fails */
+	if (!r) /* so that letting go of a term never fails */
+		r = fw_grow((void **)&terms->idle.items, &terms->idle.cap, terms->by_id.count + 1,
+			    sizeof(*terms->idle.items));
+	if (!r) /* nor giving its id back */
 		r = fw_grow((void **)&terms->free_ids.items, &terms->free_ids.cap,
 			    terms->by_id.count + 1, sizeof(*terms->free_ids.items));
 	if (r)
@@ -231,14 +234,17 @@ static bool has_digest(const void *item, const void *key)
 	return !fw_digest_compare(&((const struct fw_term *)item)->digest, key);
 }
 
+/* Takes the term: freed at once, or, after a failure further on, with the whole memory. */
 static int add_term(struct fw_terms *terms, struct fw_term *term)
 {
 	int r = FW_ROOM(&terms->fresh, 1);
 
 	if (!r)
 		r = take_id(terms, &term->id);
-	if (r)
+	if (r) {
+		free_term(term);
 		return r;
+	}
 	terms->by_id.items[term->id] = term;
 	terms->fresh.items[terms->fresh.count++] = term;
 	term->fresh = true;
@@ -263,7 +269,7 @@ int fw_terms_intern(struct fw_terms *terms, const char *namespace,
 			free_term(term);
 			return r;
 		}
-		r = add_term(terms, term); /* after a failure the whole memory is dropped */
+		r = add_term(terms, term);
 		if (r)
 			return r;
 	}
@@ -274,7 +280,7 @@ int fw_terms_intern(struct fw_terms *terms, const char *namespace,
 
 void fw_terms_release(struct fw_terms *terms, struct fw_term *term)
 {
-	if (--term->refs || term->idle || FW_ROOM(&terms->idle, 1))
+	if (--term->refs || term->idle)
 		return;
 	term->idle = true;
 	terms->idle.items[terms->idle.count++] = term;
