@@ -29,7 +29,7 @@
 
 #define CPUS	      2
 #define CPUS_MAX      64
-#define WRONG_MS      20000 /* a wrong protocol shows itself within seconds; this is the limit */
+#define WRONG_MS      40000 /* a wrong protocol shows itself within seconds; this is the limit */
 #define RUNS_PER_CALL 20000
 
 typedef uint64_t __attribute__((may_alias)) word;
