@@ -133,37 +133,41 @@ static __always_inline void fw_addr_map4(union fw_addr *addr, __u32 ip4_be)
 }
 
 /*
- * Source routes are refused (RFC 7126), a broken list of options too. Every byte is visited and
- * those inside an option are passed over: the verifier follows a known index, 300 times cheaper
- * than one that jumps.
+ * One IPv4 option: its length in bytes, 0 where the list ends, -reason. A subprogram of its own:
+ * what it returns is any number to the verifier, so that the 40 steps below look alike and cost
+ * one.
  */
-FW_SUB int fw_parse_options4(const struct __sk_buff *skb, __u32 offset, __u32 length)
+FW_SUB int fw_parse_option4(const struct __sk_buff *skb, __u32 at, __u32 end)
 {
-	__u8 options[40] = {};
-	__u32 next = 0;
+	__u8 kind, size;
 
-	if (length < 4 || length > sizeof(options))
-		return FW_REASON_BAD_IPV4;
-	if (fw_load(skb, offset, options, length))
-		return FW_REASON_TRUNCATED;
+	if (at >= end)
+		return 0;
+	if (fw_load(skb, at, &kind, 1))
+		return -FW_REASON_TRUNCATED;
+	if (kind <= 1)
+		return kind;
+	if (kind == 131 || kind == 137)
+		return -FW_REASON_SOURCE_ROUTE;
+	if (at + 2 > end)
+		return -FW_REASON_BAD_IPV4;
+	if (fw_load(skb, at + 1, &size, 1))
+		return -FW_REASON_TRUNCATED;
+	return size < 2 || at + size > end ? -FW_REASON_BAD_IPV4 : size;
+}
+
+/* Source routes are refused (RFC 7126), a broken list of options too. */
+FW_SUB int fw_parse_options4(const struct __sk_buff *skb, __u32 at, __u32 length)
+{
+	__u32 end = at + length;
+
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < sizeof(options); i++) {
-		__u8 kind = options[i], size = 1;
+	for (int i = 0; i < 40; i++) {
+		int size = fw_parse_option4(skb, at, end);
 
-		if (i >= length || (i >= next && kind == 0))
-			break;
-		if (i < next)
-			continue;
-		if (kind == 131 || kind == 137)
-			return FW_REASON_SOURCE_ROUTE;
-		if (kind != 1) {
-			if (i + 1 >= length || i + 1 >= sizeof(options))
-				return FW_REASON_BAD_IPV4;
-			size = options[i + 1];
-			if (size < 2 || i + size > length)
-				return FW_REASON_BAD_IPV4;
-		}
-		next = i + size;
+		if (size <= 0)
+			return -size;
+		at += (__u32)size;
 	}
 	return FW_REASON_NONE;
 }
