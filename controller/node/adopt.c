@@ -175,7 +175,8 @@ static int adopt_locked(struct fw_agent *agent, int folder, const char *name, st
 	return fw_agent_register(agent, info, &endpoint, err);
 }
 
-static void adopt_file(struct fw_agent *agent, int folder, const char *name)
+/* False when the plugin is at work on it: to be looked at again. */
+static bool adopt_file(struct fw_agent *agent, int folder, const char *name)
 {
 	_cleanup_free_ struct fw_sandbox_info *info = calloc(1, sizeof(*info));
 	struct fw_agent_endpoint *endpoint;
@@ -185,19 +186,19 @@ static void adopt_file(struct fw_agent *agent, int folder, const char *name)
 	int r;
 
 	if (!info)
-		return;
+		return false;
 	r = fw_sandbox_read(folder, name, info, &err);
 	if (r == -ENOENT)
-		return;
+		return true;
 	if (r < 0) {
 		fw_agent_log(agent, FW_LOG_WARNING, "%s", err.text);
-		return;
+		return true;
 	}
 	owner = fw_endpoint_owner(info->container_id, info->ifname);
 	if (fw_agent_find(agent, owner))
-		return;
+		return true;
 	if (fw_agent_lock_endpoint(agent->options.run_dir, owner, &lock) < 0)
-		return; /* the plugin is at it, and will tell us */
+		return false; /* it will tell us, if it can */
 	r = adopt_locked(agent, folder, name, &err);
 	close(TAKE_FD(lock));
 	endpoint = fw_agent_find(agent, owner);
@@ -205,6 +206,7 @@ static void adopt_file(struct fw_agent *agent, int folder, const char *name)
 		fw_agent_log(agent, FW_LOG_WARNING, "%s: %s", info->container_id, err.text);
 	else if (endpoint)
 		fw_agent_cover(agent, endpoint);
+	return true;
 }
 
 /* Released by a DEL that could not reach us. */
@@ -242,8 +244,10 @@ void fw_agent_adopt(struct fw_agent *agent, bool always)
 	if (list_files(path, &found, &count, &folder) < 0)
 		return;
 	released = forget_released(agent);
-	for (size_t i = 0; i < count; i++)
-		adopt_file(agent, folder, found[i].name);
+	for (size_t i = 0; i < count; i++) {
+		if (!adopt_file(agent, folder, found[i].name))
+			agent->folder_mtime = (struct timespec){0};
+	}
 	if (!always && (released || HASH_COUNT(agent->endpoints) != before))
 		event_active(agent->work, EV_TIMEOUT, 0);
 }
