@@ -112,13 +112,14 @@ void fw_endpoint_bump(struct fw_endpoint *endpoint);
 /*
  * Endpoints. Claims a row and a flow region for `owner` (or returns those it already has), wiping
  * the region. ifindex 0 or an occupied row: a row of the extra slots. -ENOSPC with text when none
- * is left. The row comes back in state CLAIMED; fill it, then fw_endpoint_publish().
+ * is left. A new row comes back in state CLAIMED; fill it, then fw_endpoint_publish(). A row that
+ * the owner already has keeps its state. The free region that was used least is taken.
  */
 int fw_endpoint_claim(struct fw_datapath *datapath, uint64_t owner, uint32_t ifindex,
 		      uint32_t *ret_slot, struct fw_err *err);
 void fw_endpoint_publish(struct fw_endpoint *endpoint, enum fw_endpoint_state state);
-/* Frees the row and its region, when `owner` still owns it; 0 also when there is nothing to free.
- */
+/* Frees the row and its region, behind a grace period, when `owner` still owns it; 0 also when
+ * there is nothing to free. */
 int fw_endpoint_release(struct fw_datapath *datapath, uint64_t owner, struct fw_err *err);
 /* FW_NO_SLOT when the owner has none. */
 uint32_t fw_endpoint_find(const struct fw_datapath *datapath, uint64_t owner);

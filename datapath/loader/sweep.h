@@ -22,6 +22,11 @@ typedef void (*fw_sweep_report)(const struct fw_sweep_flow *flow, void *context)
 
 struct fw_sweeper;
 
+/*
+ * Starts a thread that waits for grace periods, with all signals blocked. The first report of a
+ * flow that is older than the sweeper carries its whole counters. Flows of a released endpoint are
+ * ended and reported by the next pass, without a call of fw_sweeper_flush().
+ */
 int fw_sweeper_new(struct fw_datapath *datapath, struct fw_sweeper **ret_sweeper);
 void fw_sweeper_free(struct fw_sweeper **sweeper);
 /*
