@@ -41,7 +41,8 @@ static __always_inline __u64 fw_flow_rest(__u32 ports, __u8 protocol, __u8 kind,
 /*
  * Multiply-shift over 32-bit words by secret odd 64-bit multipliers (Dietzfelbinger et al. 1997):
  * the upper bits are universal, so bucket, start and tag come from the upper half, the second
- * bucket from the top of the lower half.
+ * bucket from the top of the lower half. Ports come in sequence, and a multiplier maps a sequence
+ * to a sequence that may meet a few buckets only: middle bits, whose steps differ, are folded in.
  */
 static __always_inline __u64 fw_flow_hash4(__u32 addr, __u64 rest)
 {
@@ -64,7 +65,7 @@ static __always_inline __u64 fw_flow_hash(const struct fw_flow_key *key)
 
 static __always_inline __u32 fw_flow_bucket1(const struct fw_endpoint *ep, __u64 hash)
 {
-	return ep->flow_base + ((__u32)(hash >> 40) & ep->flow_mask);
+	return ep->flow_base + ((__u32)(hash >> 40 ^ hash >> 20) & ep->flow_mask);
 }
 
 static __always_inline __u32 fw_flow_bucket2(const struct fw_endpoint *ep, __u64 hash)

@@ -61,10 +61,31 @@ static __always_inline __u32 fw_meet_state(const struct fw_packet *p)
 	return state;
 }
 
+/*
+ * Another CPU has our slot, or had it: the verdict is ours, the packet counts where the key stands
+ * now.
+ */
+FW_SUB int fw_meet_count(const struct fw_endpoint *ep, struct fw_packet *p)
+{
+	struct fw_flow *flow;
+	__u32 found;
+	__u64 ev;
+
+	if (!ep || !p)
+		return -1;
+	ev = p->ev;
+	found = fw_flow_find(ep, p);
+	p->ev = ev;
+	flow = found < FW_FLOW_BUSY ? fw_flow_at(found) : 0;
+	if (!flow)
+		return -1;
+	p->flow = found;
+	return fw_flow_touch(flow, p);
+}
+
 FW_SUB int fw_meet_new(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw_packet *p)
 {
 	int reason, inserted;
-	__u32 found;
 
 	if (!ep || !p)
 		return FW_REASON_NONE;
@@ -80,18 +101,8 @@ FW_SUB int fw_meet_new(struct __sk_buff *skb, const struct fw_endpoint *ep, stru
 	reason = (int)fw_verdict(skb, ep, p, p->direction);
 	p->ev = fw_meet_ev(p, p->direction);
 	inserted = p->flags & FW_PACKET_BUSY ? FW_INSERT_TWIN : fw_flow_insert(ep, p);
-	if (inserted ==
-	    FW_INSERT_TWIN) { /* the other CPU's slot stands, or will: count there if we can */
-		__u64 ev = p->ev;
-
-		found = fw_flow_find(ep, p);
-		p->ev = ev;
-		if (found < FW_FLOW_BUSY) {
-			struct fw_flow *flow = fw_flow_at(found);
-			p->flow = found;
-			if (flow)
-				fw_flow_touch(flow, p);
-		}
+	if (inserted == FW_INSERT_TWIN) {
+		fw_meet_count(ep, p);
 		return reason;
 	}
 	if (p->decision & FW_DECISION_ALLOW) {
@@ -142,8 +153,11 @@ FW_SUB int fw_meet_again(struct __sk_buff *skb, const struct fw_endpoint *ep, st
 			type = FW_EVENT_DENY;
 		}
 	}
-	if (!flow || fw_flow_store(flow, p))
+	if (!flow || fw_flow_store(flow, p)) {
+		if (!(p->flags & FW_PACKET_EMBEDDED))
+			fw_meet_count(ep, p);
 		return reason;
+	}
 	if (!(p->flags & FW_PACKET_EMBEDDED))
 		fw_flow_touch(flow, p);
 	if (type == FW_EVENT_DENY || p->decision != p->before)

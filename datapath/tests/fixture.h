@@ -86,6 +86,8 @@ static inline void *fixture_map(struct bpf_map *map)
 	return at;
 }
 
+static uint64_t fixture_stride; /* not 0: the upper 24 bits of the multiplier of the ports */
+
 static inline void fixture_open_sized(uint32_t buckets)
 {
 	struct fw_tc *skel = fw_tc__open();
@@ -94,6 +96,9 @@ static inline void fixture_open_sized(uint32_t buckets)
 	assert(skel && getrandom(secret, sizeof(secret), 0) == sizeof(secret));
 	for (int i = 0; i < 8; i++)
 		skel->rodata->fw_hash_secret[i] = secret[i] | 1;
+	if (fixture_stride)
+		skel->rodata->fw_hash_secret[1] =
+			(secret[1] & ((1ULL << 33) - 1)) | fixture_stride | 1;
 	assert(getrandom(secret, sizeof(secret), 0) == sizeof(secret));
 	skel->rodata->fw_mark_secret = secret[0];
 	struct timespec tick;
