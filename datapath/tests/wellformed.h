@@ -46,7 +46,8 @@ static inline bool is_impossible(int family, const uint8_t *address)
 	return !memcmp(address, zero, 10) && address[10] == 0xff && address[11] == 0xff;
 }
 
-static inline bool l4_well_formed(int protocol, const uint8_t *l4, size_t len, bool fragment)
+static inline bool l4_well_formed(int protocol, int icmp, const uint8_t *l4, size_t len,
+				  bool fragment)
 {
 	if (protocol == PROTO_TCP) {
 		if (len < 20 || (l4[12] >> 4) < 5 || (size_t)(l4[12] >> 4) * 4 > len)
@@ -59,7 +60,7 @@ static inline bool l4_well_formed(int protocol, const uint8_t *l4, size_t len, b
 		return len >= 8 && get16(l4 + 4) >= 8 && (fragment || get16(l4 + 4) <= len);
 	if (protocol == PROTO_SCTP)
 		return len >= 12;
-	return (protocol != 1 && protocol != 58) || len >= 8;
+	return protocol != icmp || len >= 8; /* the other family's ICMP is a protocol like any */
 }
 
 static inline bool fragment_well_formed(size_t offset, bool more, size_t len, int protocol)
@@ -109,7 +110,7 @@ static inline bool ip4_well_formed(const struct frame *f)
 		if (offset)
 			return true;
 	}
-	return l4_well_formed(ip[9], ip + header, total - header, more);
+	return l4_well_formed(ip[9], 1, ip + header, total - header, more);
 }
 
 static inline bool ip6_well_formed(const struct frame *f)
@@ -151,7 +152,7 @@ static inline bool ip6_well_formed(const struct frame *f)
 	if (next == 58 && end - at >= 8 && ((ip[at] >= 130 && ip[at] <= 137) || ip[at] == 143))
 		return !fragment; /* neighbour discovery has a judge of its own */
 	return is_own(6, ip + (f->out ? 8 : 24)) && !is_impossible(6, ip + (f->out ? 24 : 8)) &&
-	       l4_well_formed(next, ip + at, end - at, fragment);
+	       l4_well_formed(next, 58, ip + at, end - at, fragment);
 }
 
 static inline bool frame_well_formed(const struct frame *f)
