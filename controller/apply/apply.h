@@ -16,8 +16,9 @@
 struct fw_decision_name {
 	enum fw_verdict verdict;
 	enum fw_verdict pending;
-	char rule[160]; /* "netpol shop/api ingress[2]", "isolated(2) netpol shop/deny", "no rule
-			   matched" */
+	/* "netpol shop/api[2]" (records say "ingress[2]": flow/who.h), "isolated(2) netpol
+	 * shop/deny", "no rule matched" */
+	char rule[160];
 	char pending_rule[160];
 };
 

@@ -14,22 +14,19 @@
 #define FW_ABI_VERSION 1
 
 /* Maximum of every table (the loader may be asked for less) and what happens when it is full. */
-#define FW_IFINDEX_SLOTS 65536u /* endpoint rows found by (ifindex & 0xffff) */
-#define FW_EXTRA_SLOTS                                                                             \
-	1024u /* rows for a clash or a hook inside a sandbox; full: ADD fails, error 11 */
-#define FW_ENDPOINT_SLOTS (FW_IFINDEX_SLOTS + FW_EXTRA_SLOTS)
-#define FW_REGIONS_MAX	  4096u	   /* flow regions = pods on a node; full: ADD fails, error 11 */
-#define FW_BUCKET_SLOTS	  8u	   /* flow slots in a bucket */
-#define FW_SUBJECTS_MAX	  16384u   /* full: the pod that needs one more is locked down */
-#define FW_CELLS_MAX	  1048576u /* full: the same */
-#define FW_RANGES_MAX	  262144u  /* full: the same */
-#define FW_ADDRESSES_MAX                                                                           \
-	262144u		       /* full: the address stays in the class of its prefix, unknown-pod */
-#define FW_PREFIXES_MAX 65536u /* full: pods with ipBlocks that do not fit are locked down */
-#define FW_SERVICES_MAX 131072u /* full: the service port is denied as unlisted */
-#define FW_SERVICE_GROUPS                                                                          \
-	8u /* distinct (class, port) of one service's backends; more: denied, said in status */
-#define FW_RANGES_PER_CELL 4096u /* full: the pod is locked down */
+#define FW_IFINDEX_SLOTS   65536u /* endpoint rows found by (ifindex & 0xffff) */
+#define FW_EXTRA_SLOTS	   1024u /* for a clash or a hook in a sandbox; full: ADD fails, error 11 */
+#define FW_ENDPOINT_SLOTS  (FW_IFINDEX_SLOTS + FW_EXTRA_SLOTS)
+#define FW_REGIONS_MAX	   4096u    /* flow regions = pods on a node; full: ADD fails, error 11 */
+#define FW_BUCKET_SLOTS	   8u	    /* flow slots in a bucket */
+#define FW_SUBJECTS_MAX	   16384u   /* full: the pod that needs one more is locked down */
+#define FW_CELLS_MAX	   1048576u /* full: the same */
+#define FW_RANGES_MAX	   262144u  /* full: the same */
+#define FW_ADDRESSES_MAX   262144u  /* full: the address stays in its prefix's class, unknown-pod */
+#define FW_PREFIXES_MAX	   65536u   /* full: pods with ipBlocks that do not fit are locked down */
+#define FW_SERVICES_MAX	   131072u  /* full: the service port is denied as unlisted */
+#define FW_SERVICE_GROUPS  8u	    /* kinds (class, port) of a service's backends; more: denied */
+#define FW_RANGES_PER_CELL 4096u    /* full: the pod is locked down */
 #define FW_NO_SLOT	   0xffffffffu
 
 enum fw_direction {
@@ -40,23 +37,19 @@ enum fw_direction {
 /* fw_node: array of one row, mmapable. The node's switches and the secrets of this boot. */
 enum fw_enforcement {
 	FW_ENFORCE = 0, /* also what a missing map means */
-	FW_AUDIT = 1, /* denies by policy pass and are recorded; source check and malformed packets
-			 stay denied */
+	FW_AUDIT = 1, /* denies by policy pass and are recorded; malformed, spoofed: still denied */
 };
 
 struct fw_node {
 	__u32 abi;	      /* FW_ABI_VERSION */
 	__u32 enforcement;    /* enum fw_enforcement */
-	__u32 postnat_ok;     /* 1 while the chain after DNAT is known to stand (0: such packets are
-				 denied) */
+	__u32 postnat_ok;     /* 1 while the chain after DNAT stands; 0: such packets are denied */
 	__u32 regions;	      /* rows of fw_regions */
 	__u32 region_buckets; /* buckets per region, a power of two */
 	__u32 hz;	      /* jiffies per second, measured by the loader */
 	__u64 mark_secret;    /* see bpf/hook.h: promotion from clsact to tcx */
-	__u64 hash_secret[8]; /* random odd multipliers of the flow hash, copied into each program's
-				 rodata */
-	__u64 boot_ns; /* CLOCK_REALTIME minus CLOCK_MONOTONIC when the maps were made, nanoseconds
-			*/
+	__u64 hash_secret[8]; /* random odd multipliers of the flow hash; programs hold a copy */
+	__u64 boot_ns;	      /* CLOCK_REALTIME - CLOCK_MONOTONIC when the maps were made, ns */
 	__u64 reserved[3];
 };
 
@@ -67,12 +60,10 @@ struct fw_node {
  */
 enum fw_endpoint_state {
 	FW_EP_FREE = 0,
-	FW_EP_CLAIMED = 1, /* being filled: every packet is denied */
-	FW_EP_ISOLATED =
-		2, /* attached, no policy yet: only ARP, ND and the own node's packets pass */
-	FW_EP_ACTIVE = 3, /* `subject` holds the policy */
-	FW_EP_LOCKED = 4, /* could not be compiled or stored whole: denied like ISOLATED, named in
-			     status */
+	FW_EP_CLAIMED = 1,  /* being filled: every packet is denied */
+	FW_EP_ISOLATED = 2, /* no policy yet: only ARP, ND and the own node's packets pass */
+	FW_EP_ACTIVE = 3,   /* `subject` holds the policy */
+	FW_EP_LOCKED = 4,   /* its policy could not be stored whole: denied like ISOLATED */
 };
 
 #define FW_EP_IN_SANDBOX 0x01 /* the hook is inside the pod: no packet is "own node" there */
@@ -95,8 +86,7 @@ struct fw_endpoint {
 	__u32 region;	  /* row of fw_regions */
 	__u64 owner; /* 64-bit hash of container id, NUL, ifname: who may change or free this row */
 	/* line 2: cold */
-	__u8 ip6_ll[16]; /* link-local address (EUI-64 of the MAC unless the sandbox says otherwise)
-			  */
+	__u8 ip6_ll[16]; /* link-local address: the sandbox's, else EUI-64 of the MAC */
 	__u32 ip4_extra_be[4];
 	__u8 ip6_extra[2][16];
 };
@@ -108,8 +98,7 @@ struct fw_region {
 	__u32 slot;	  /* endpoint row */
 	__u32 window;	  /* jiffies >> 5 of the record budget below (written by the programs) */
 	__u32 spent;	  /* unfolded drop records in this window */
-	__u64 suppressed; /* drop records not sent because the budget was spent (counted, never lost
-			     silently) */
+	__u64 suppressed; /* drop records not sent because the budget was spent */
 };
 
 /*
@@ -130,12 +119,10 @@ struct fw_flow {
 	__u32 state;	   /* FW_FLOW_STATE_* */
 };
 
-#define FW_FLOW_ADDRESS                                                                            \
-	0x07 /* kind: which local address: 0 ip4_be or ip6, 1.. extras, 6 a group, 7 link-local */
-#define FW_FLOW_FRAGMENT                                                                           \
-	0x08 /* kind: a fragment entry: ports hold the identification, no ports of its own */
-#define FW_FLOW_EGRESS                                                                             \
-	0x10 /* kind: part of the key for fragments and ICMP queries: who sent the first one */
+/* fw_flow.kind. ADDRESS: which local one; EGRESS: who sent the first (fragments, ICMP queries). */
+#define FW_FLOW_ADDRESS	 0x07 /* 0 ip4_be or ip6, 1.. extras, 6 a group, 7 link-local */
+#define FW_FLOW_FRAGMENT 0x08 /* a fragment entry: the ports hold the identification */
+#define FW_FLOW_EGRESS	 0x10
 
 #define FW_COUNT_BYTES_BITS   36
 #define FW_COUNT_BYTES_MASK   ((1ULL << FW_COUNT_BYTES_BITS) - 1)
@@ -151,29 +138,25 @@ struct fw_flow {
 #define FW_CTL_GENERATION_ONE 8ULL
 #define FW_CTL_TAG_SHIFT      32
 
-/* fw_flow.state; who opened it is fixed at insert, the rest only grows until the flow is judged as
- * a new one */
+/* fw_flow.state: EGRESS is fixed at insert, the rest grows until it is judged as a new flow. */
 #define FW_FLOW_STATE_EGRESS   0x0001 /* the pod opened it */
 #define FW_FLOW_STATE_SEEN_IN  0x0002
 #define FW_FLOW_STATE_SEEN_OUT 0x0004
 #define FW_FLOW_STATE_FIN_IN   0x0010
 #define FW_FLOW_STATE_FIN_OUT  0x0020
-#define FW_FLOW_STATE_RST                                                                          \
-	0x0040 /* a reset passed; the next other packet takes it back (blind resets) */
-#define FW_FLOW_STATE_SYN     0x0080 /* began with a SYN (else picked up in the middle) */
-#define FW_FLOW_STATE_SERVICE 0x0100 /* went to a service address: remote is the service's */
-#define FW_FLOW_STATE_SELF    0x0200 /* the pod's own packets, coming back to it */
-#define FW_FLOW_STATE_CUT                                                                          \
-	0x0400 /* was allowed, then denied: only a SYN opens it anew while it lives */
-#define FW_FLOW_STATE_PARENT_SHIFT                                                                 \
-	12 /* fragments: index of the parent slot in its region, 20 bits */
+#define FW_FLOW_STATE_RST      0x0040 /* a reset passed; the next other packet takes it back */
+#define FW_FLOW_STATE_SYN      0x0080 /* began with a SYN (else picked up in the middle) */
+#define FW_FLOW_STATE_SERVICE  0x0100 /* went to a service address: remote is the service's */
+#define FW_FLOW_STATE_SELF     0x0200 /* the pod's own packets, coming back to it */
+#define FW_FLOW_STATE_CUT      0x0400 /* was allowed, then denied: only a SYN opens it anew */
+/* Fragments: from this bit on, 20 bits, the index of the parent slot in its region. */
+#define FW_FLOW_STATE_PARENT_SHIFT 12
 
 struct fw_bucket {
 	struct fw_flow slot[FW_BUCKET_SLOTS];
 };
 
-/* Idle seconds after which the sweeper ends a flow (and the kernel may evict it from a full
- * bucket). */
+/* Idle seconds after which the sweeper ends a flow and a full bucket may evict it. */
 #define FW_IDLE_TCP	   86400u /* established */
 #define FW_IDLE_TCP_HALF   30u	  /* one direction seen */
 #define FW_IDLE_TCP_CLOSED 10u	  /* both FINs or a reset */
@@ -189,13 +172,11 @@ struct fw_bucket {
  * an interned (verdict, rule, pending verdict, pending rule); user space resolves it. Ids below
  * FW_DECISION_FIRST are the datapath's own.
  */
-#define FW_DECISION_ALLOW  0x80000000u
-#define FW_DECISION_REJECT 0x40000000u /* deny, and answer with a reset or an ICMP error */
-#define FW_DECISION_AUDITED                                                                        \
-	0x20000000u /* a deny that the node switch let pass (ALLOW is set beside it) */
-#define FW_DECISION_FIRM 0x10000000u /* a deny that the node switch does not let pass */
-/* only in fw_flow.ev of a denied flow: asked for packets that enter, leave the pod; never in a
- * record */
+#define FW_DECISION_ALLOW   0x80000000u
+#define FW_DECISION_REJECT  0x40000000u /* deny, and answer with a reset or an ICMP error */
+#define FW_DECISION_AUDITED 0x20000000u /* a deny that the node switch let pass (and ALLOW) */
+#define FW_DECISION_FIRM    0x10000000u /* a deny that the node switch does not let pass */
+/* Only in fw_flow.ev of a denied flow, never in a record: asked for packets that enter, leave. */
 #define FW_DECISION_ASKED_IN  0x04000000u
 #define FW_DECISION_ASKED_OUT 0x08000000u
 #define FW_DECISION_ID	      0x03ffffffu
@@ -217,9 +198,7 @@ enum fw_decision_builtin {
 };
 
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
-#define FW_SUBJECT_CELLS_IN                                                                        \
-	0x1 /* there are cells for FW_INGRESS: look before using the default                       \
-	     */
+#define FW_SUBJECT_CELLS_IN  0x1 /* there are cells for FW_INGRESS: look there first */
 #define FW_SUBJECT_CELLS_OUT 0x2
 
 struct fw_subject {
@@ -254,8 +233,7 @@ struct fw_range {
 #define FW_RANGE_KEY(protocol, port) ((__u32)(protocol) << 16 | (__u32)(port))
 #define FW_RANGE_ALL_HI		     0x00ffffffu
 
-/* fw_addresses: hash of 16-byte addresses; fw_prefixes: LPM trie. An address in neither: class
- * FW_CLASS_WORLD. */
+/* fw_addresses: hash of addresses; fw_prefixes: LPM trie. An address in neither: FW_CLASS_WORLD. */
 enum fw_class {
 	FW_CLASS_WORLD = 0,	  /* outside, in no ipBlock that a policy names */
 	FW_CLASS_UNKNOWN_POD = 1, /* in a pod range, owned by nobody yet */
@@ -281,8 +259,7 @@ struct fw_peer {
 	__u32 flags; /* FW_PEER_* */
 };
 
-/* fw_services: hash (address, port, protocol) -> the kinds of backends that kube-proxy would choose
- * from. */
+/* fw_services: hash (address, port, protocol) -> kinds of backends that kube-proxy chooses from. */
 struct fw_service_key {
 	__u8 addr[16];
 	__u16 port;
@@ -312,14 +289,11 @@ struct fw_service {
 
 /* fw_events: ring buffer of these. Never a forced wake-up; the reader polls. */
 enum fw_event_type {
-	FW_EVENT_NEW = 1, /* a flow was inserted, allowed */
-	FW_EVENT_DENY =
-		2, /* a flow was judged denied; repeats are folded into its slot's counters */
+	FW_EVENT_NEW = 1,    /* a flow was inserted, allowed */
+	FW_EVENT_DENY = 2,   /* a flow was judged denied; its slot counts the repeats */
 	FW_EVENT_CHANGE = 3, /* a live flow was judged again and the decision differs */
-	FW_EVENT_EVICT = 4,  /* a flow left its slot inside the kernel; counters are inexact by what
-				was in flight */
-	FW_EVENT_DROP = 5,   /* a packet that never became a flow: malformed, spoofed, no slot;
-				budgeted per endpoint */
+	FW_EVENT_EVICT = 4,  /* left its slot in the kernel; counters lack what was in flight */
+	FW_EVENT_DROP = 5,   /* never became a flow: malformed, spoofed, no slot; has a budget */
 };
 
 struct fw_event {
@@ -347,8 +321,7 @@ struct fw_event {
 	__u64 count[2];	  /* NEW, DENY: of this packet; EVICT: of the flow */
 };
 
-/* fw_counters: per-CPU array, row = reason << 1 | direction. Packets with that outcome that were
- * not a plain flow hit. */
+/* fw_counters: per-CPU array, row = reason << 1 | direction. Packets but plain flow hits. */
 struct fw_counter {
 	__u64 packets;
 	__u64 bytes;
