@@ -65,11 +65,13 @@ static const struct argp_option options[] = {
 	{"regions", OPT_REGIONS, "N", 0, "pods on this node (default: 256)", 2},
 	{"region-slots", OPT_REGION_SLOTS, "N", 0,
 	 "flows per pod, a power of two, 64 bytes each (default: 4096)", 2},
-	{"map-cells", OPT_CELLS, "N", 0, "default: 262144", 2},
-	{"map-ranges", OPT_RANGES, "N", 0, "default: 65536", 2},
-	{"map-addresses", OPT_ADDRESSES, "N", 0, "default: 65536", 2},
-	{"map-prefixes", OPT_PREFIXES, "N", 0, "default: 16384", 2},
-	{"map-services", OPT_SERVICES, "N", 0, "default: 16384", 2},
+	{"map-cells", OPT_CELLS, "N", 0,
+	 "kinds of pods here times kinds of peers that rules tell apart (default: 262144)", 2},
+	{"map-ranges", OPT_RANGES, "N", 0, "port ranges of different rules (default: 65536)", 2},
+	{"map-addresses", OPT_ADDRESSES, "N", 0,
+	 "addresses of pods, services and nodes in the cluster (default: 65536)", 2},
+	{"map-prefixes", OPT_PREFIXES, "N", 0, "prefixes of ipBlocks (default: 16384)", 2},
+	{"map-services", OPT_SERVICES, "N", 0, "ports of services (default: 16384)", 2},
 	{"map-events", OPT_EVENTS, "BYTES", 0,
 	 "ring of flow events, a power of two (default: 16777216)", 2},
 	{"history", OPT_HISTORY, "N", 0, "flow records kept in memory (default: 65536)", 2},
@@ -86,8 +88,8 @@ static const char doc[] =
 	"\vExamples:\n"
 	"  podwalld --objects /etc/podwall/objects --pod-cidr 10.88.0.0/16\n"
 	"  podwalld --objects ./objects --enforcement Audit --log-level debug\n"
-	"  podwalld --objects A --pin-dir /sys/fs/bpf/a --run-dir /run/a --state-dir /var/lib/a "
-	"--node-name a\n"
+	"  podwalld --objects A --node-name a --pin-dir /sys/fs/bpf/a \\\n"
+	"           --run-dir /run/a --state-dir /var/lib/a\n"
 	"\n"
 	"SIGTERM and SIGINT end it; the policy in force stays in force. SIGHUP: every pod and hook "
 	"is looked at again.";

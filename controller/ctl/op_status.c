@@ -68,6 +68,7 @@ static void add_policies(cJSON *answer, struct fw_agent *agent, bool *failed)
 			       objects[i]->name);
 		row = fw_add_item(list, failed);
 		fw_add_text(row, "object", name, failed);
+		fw_add_text(row, "origin", objects[i]->origin, failed);
 		fw_add_text(row, "text", policy->broken, failed);
 	}
 	fw_add_number(policies, "total", (double)count, failed);

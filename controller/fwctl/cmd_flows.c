@@ -119,7 +119,7 @@ static int read_lines(struct run *run, struct fw_client *client, bool live)
 	struct fw_err err = {""};
 	char *line;
 	size_t len;
-	int r;
+	int r = 0;
 
 	while (!run->stop && (r = fw_client_line(client, &line, &len, &err)) > 0) {
 		int code = control_line(line, len);

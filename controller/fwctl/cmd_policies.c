@@ -49,10 +49,9 @@ static void drop_settled(cJSON *policies)
 
 static int print_policies(const cJSON *policies)
 {
-	static const struct fw_column columns[] = {{"LAYER", false, false}, {"OBJECT", false, true},
-						   {"DIR", false, false},   {"MODE", false, false},
-						   {"PODS", true, false},   {"ORIGIN", false, true},
-						   {"INVALID", false, true}};
+	static const struct fw_column columns[] = {
+		{"LAYER", false, false}, {"OBJECT", false, true}, {"DIR", false, false},
+		{"MODE", false, false},	 {"PODS", true, false},	  {"ORIGIN", false, true}};
 	_cleanup_(fw_table_free) struct fw_table *table = NULL;
 	const cJSON *item;
 
@@ -68,8 +67,9 @@ static int print_policies(const cJSON *policies)
 		fw_table_add(table, "%s",
 			     !strcmp(fw_json_text(item, "mode"), "Audit") ? "AUDIT" : "enforce");
 		fw_table_add(table, "%.0f", fw_json_number(item, "pods"));
-		fw_table_add(table, "%s", fw_json_text(item, "origin"));
-		fw_table_add(table, "%s", fw_json_text(item, "broken"));
+		fw_table_add(table, "%s%s%s", fw_json_text(item, "origin"),
+			     *fw_json_text(item, "broken") ? ": INVALID: " : "",
+			     fw_json_text(item, "broken"));
 	}
 	return fw_table_print(table) < 0 ? FW_EXIT_FAILURE : FW_EXIT_OK;
 }

@@ -115,10 +115,13 @@ static void print_policies(const cJSON *answer)
 		(void)printf(" (policies --pending)");
 	(void)printf(", %d invalid\n", invalid);
 	cJSON_ArrayForEach(item, broken) {
-		char text[768];
+		char text[1024];
 
-		(void)snprintf(text, sizeof(text), "%s: %s (what it selects is isolated)",
-			       fw_json_text(item, "object"), fw_json_text(item, "text"));
+		const char *origin = fw_json_text(item, "origin");
+
+		(void)snprintf(text, sizeof(text), "%s%s%s: %s (what it selects is isolated)",
+			       origin, *origin ? ": " : "", fw_json_text(item, "object"),
+			       fw_json_text(item, "text"));
 		print_line("invalid", text);
 	}
 }

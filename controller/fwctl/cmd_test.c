@@ -5,7 +5,6 @@
  * at all.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +15,21 @@
 #include "base/cleanup.h"
 #include "case.h"
 #include "check/kernel.h"
-#include "commands.h"
+#include "output.h"
 
 static const char usage[] =
 	"usage: fwctl test [--kernel] [-v] [-o text|json] FILE...\n"
 	"\n"
-	"Checks the expectations of case files against the policies in them. Needs no cluster.\n"
+	"Checks the expectations of case files against the policies in them. Needs no\n"
+	"cluster.\n"
 	"\n"
-	"  --kernel      ask the BPF programs by test runs instead of the compiler (root)\n"
+	"  --kernel      ask the BPF programs by test runs, not the compiler (root)\n"
 	"  -v, --verbose list the expectations that are met, too\n"
-	"  -o FORMAT     text (default) or json: one object for each expectation, then the "
-	"summary\n"
+	"  -o FORMAT     text (default) or json: one object for each expectation, then\n"
+	"                the summary\n"
 	"\n"
-	"Exit: 0 all are met, 1 one is not, 2 wrong usage, a wrong file, or no kernel to ask.\n"
+	"Exit: 0 all are met, 1 one is not, 2 wrong usage, a wrong file, or no kernel\n"
+	"to ask.\n"
 	"\n"
 	"  fwctl test policies/cases/*.yaml\n"
 	"  fwctl test -v --kernel shop/deny.yaml\n";
@@ -181,7 +182,7 @@ static int read_options(int argc, char **argv, struct test *test)
 	int option;
 
 	optind = 0;
-	while ((option = getopt_long(argc, argv, "vo:h", options, NULL)) != -1) {
+	while ((option = fw_getopt(argc, argv, "vo:h", options, NULL)) != -1) {
 		if (option == 'h') {
 			(void)fputs(usage, stdout);
 			return 0;

@@ -416,8 +416,8 @@ int fw_flows_options_parse(int argc, char **argv, struct fw_flows_options *ret_o
 		.last = UINT64_MAX, .first = UINT64_MAX, .top = UINT64_MAX};
 	if (fw_filter_new(&ret_options->filter))
 		return fw_fail(FW_EXIT_FAILURE, "flows", "out of memory");
-	while (code < 0 && (option = getopt_long(argc, argv, FW_COMMON_SHORT "fn:At:l:46P", options,
-						 &index)) >= 0)
+	while (code < 0 && (option = fw_getopt(argc, argv, FW_COMMON_SHORT "fn:At:l:46P", options,
+					       &index)) >= 0)
 		code = one_option(&p, option, index, argv);
 	if (code >= 0)
 		return code;

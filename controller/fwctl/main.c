@@ -32,7 +32,7 @@ static void help(FILE *file)
 	(void)fputs("usage: fwctl [--server PATH] COMMAND [OPTIONS]\n"
 		    "\n"
 		    "Speaks to podwalld on this node: --server PATH, else $PODWALL_SOCKET, else\n"
-		    "/run/podwall/podwalld.sock. Data goes to standard output, the rest to "
+		    "/run/podwall/podwalld.sock. Data goes to standard output, the rest to\n"
 		    "standard error.\n"
 		    "\n",
 		    file);
@@ -44,8 +44,8 @@ static void help(FILE *file)
 	(void)fputs(
 		"\n"
 		"`fwctl COMMAND --help` has the options and examples. -o json on every command.\n"
-		"Exit: 0 ok, 1 failure, 2 usage, 3 podwalld does not answer, 4 what was asked is "
-		"not so.\n"
+		"Exit: 0 ok, 1 failure, 2 usage, 3 podwalld does not answer, 4 what was asked\n"
+		"is not so.\n"
 		"\n"
 		"  fwctl flows -f --denied\n"
 		"  fwctl policies shop/db-0\n",

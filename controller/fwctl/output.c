@@ -3,7 +3,6 @@
 #include "output.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,6 +37,19 @@ int fw_fail(enum fw_exit code, const char *command, const char *format, ...)
 		fw_buf_done(&buf);
 	}
 	return code;
+}
+
+int fw_getopt(int argc, char **argv, const char *options, const struct option *long_options,
+	      int *ret_index)
+{
+	char *command = argv[0], name[32];
+	int option;
+
+	(void)snprintf(name, sizeof(name), "fwctl %s", command);
+	argv[0] = name;
+	option = getopt_long(argc, argv, options, long_options, ret_index);
+	argv[0] = command;
+	return option;
 }
 
 bool fw_color_wanted(const char *mode)
@@ -119,8 +131,7 @@ int fw_common_parse(int argc, char **argv, const char *help, const char *const *
 	for (size_t i = 0; flags && flags[i] && i < FLAGS_MAX; i++)
 		options[4 + i] =
 			(struct option){flags[i], no_argument, NULL, FW_OPTION_OWN + (int)i};
-	while (code < 0 &&
-	       (option = getopt_long(argc, argv, FW_COMMON_SHORT, options, NULL)) >= 0) {
+	while (code < 0 && (option = fw_getopt(argc, argv, FW_COMMON_SHORT, options, NULL)) >= 0) {
 		if (option >= FW_OPTION_OWN)
 			*ret_flags |= 1u << (option - FW_OPTION_OWN);
 		else
@@ -151,8 +162,9 @@ int fw_table_new(const struct fw_column *columns, size_t count, struct fw_table 
 		(void)scols_table_set_termwidth(table->table, fw_columns());
 	}
 	for (size_t i = 0; i < count; i++) {
+		int narrow = i + 1 < count ? SCOLS_FL_TRUNC : SCOLS_FL_WRAP;
 		int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) |
-			    (columns[i].truncate ? SCOLS_FL_TRUNC : 0);
+			    (columns[i].truncate ? narrow : 0);
 
 		if (!scols_table_new_column(table->table, columns[i].name, 0, flags))
 			return -ENOMEM;

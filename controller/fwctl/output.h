@@ -7,6 +7,7 @@
 #define FW_FWCTL_OUTPUT_H
 
 #include <cjson/cJSON.h>
+#include <getopt.h>
 
 #include "base/buf.h"
 #include "commands.h"
@@ -37,13 +38,17 @@ int fw_common_parse(int argc, char **argv, const char *help, const char *const *
 		    unsigned int *ret_flags, struct fw_common *ret_common);
 int fw_common_color(struct fw_common *common, const char *value); /* -1, or an exit code */
 
+/* getopt_long(3), whose own messages begin with "fwctl flows: " as all others do. */
+int fw_getopt(int argc, char **argv, const char *options, const struct option *long_options,
+	      int *ret_index);
 /* "fwctl flows: " and a text on standard error; returns the code. */
 int fw_fail(enum fw_exit code, const char *command, const char *format, ...) FW_PRINTF(3, 4);
 bool fw_color_wanted(const char *mode);
 unsigned int fw_columns(void); /* of the terminal or $COLUMNS, at least 40; 0: not a terminal */
 int fw_print_json(const cJSON *answer);
 
-/* A table of text cells. `truncate`: this column gives way when the terminal is too narrow. */
+/* A table of text cells. `truncate`: this column gives way when the terminal is too narrow; the
+ * last one goes on in the next line. */
 struct fw_column {
 	const char *name;
 	bool right;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "node/inside.h"
@@ -142,6 +143,18 @@ static int start_timers(struct fw_agent *agent)
 	return r;
 }
 
+/* A mistyped folder leaves nothing behind: it is found before anything is made. */
+static int check_folder(const char *folder, struct fw_err *err)
+{
+	struct stat info;
+
+	if (stat(folder, &info) < 0)
+		return fw_err_errno(err, -errno, "folder %s", folder);
+	if (!S_ISDIR(info.st_mode))
+		return fw_err_errno(err, -ENOTDIR, "folder %s", folder);
+	return 0;
+}
+
 static int make_datapath(struct fw_agent *agent, struct fw_err *err)
 {
 	int r = fw_agent_lock_run(agent->options.run_dir, &agent->run_lock, err);
@@ -218,7 +231,9 @@ int fw_agent_new(struct event_base *base, const struct fw_agent_options *options
 	agent->options = *options;
 	agent->run_lock = agent->pin_lock = -1;
 	agent->started_ns = fw_agent_wall();
-	r = make_parts(agent, err);
+	r = check_folder(options->objects, err);
+	if (r == 0)
+		r = make_parts(agent, err);
 	if (r < 0)
 		return r;
 	*ret_agent = TAKE_PTR(agent);

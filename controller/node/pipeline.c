@@ -15,11 +15,29 @@
 #define RETRY_MS      1000 /* after a failure */
 #define UNFINISHED_NS (1000 * FW_MS)
 
+/* A policy that cannot be compiled whole is told once for each fault, not at each reading. */
+static void log_broken(struct fw_agent *agent, const struct fw_object *object)
+{
+	const struct fw_network_policy *policy = (const void *)object, *before;
+
+	if (object->kind != FW_KIND_NETWORK_POLICY || !policy->broken)
+		return;
+	before = (const void *)fw_model_get(agent->model, object->kind, object->namespace,
+					    object->name);
+	if (before && before->broken && !strcmp(before->broken, policy->broken))
+		return;
+	fw_agent_log(agent, FW_LOG_WARNING,
+		     "%s: NetworkPolicy %s/%s: %s: what it selects is isolated",
+		     object->origin ? object->origin : "?", object->namespace, object->name,
+		     policy->broken);
+}
+
 static void source_put(struct fw_object *object, void *context)
 {
 	struct fw_agent *agent = context;
 	bool changed;
 
+	log_broken(agent, object);
 	if (fw_model_put(agent->model, object, &changed) < 0)
 		(void)snprintf(agent->problem, sizeof(agent->problem),
 			       "no memory for an object: the last policy stays in force");
@@ -76,7 +94,8 @@ static double ms_between(uint64_t from, uint64_t to)
 	return to > from ? (double)(to - from) / 1e6 : 0;
 }
 
-static int compile(struct fw_agent *agent, struct fw_err *err)
+/* *ret_old: what was in force before, to be freed when packets see the new one. */
+static int compile(struct fw_agent *agent, struct fw_tables **ret_old, struct fw_err *err)
 {
 	uint64_t revision = fw_model_revision(agent->model), begin = fw_agent_now();
 	struct fw_tables *tables;
@@ -87,7 +106,7 @@ static int compile(struct fw_agent *agent, struct fw_err *err)
 	r = fw_compile(agent->compiler, agent->model, &tables, err);
 	if (r < 0)
 		return r;
-	fw_tables_free(&agent->tables);
+	*ret_old = agent->tables;
 	agent->tables = tables;
 	agent->compiled = revision;
 	agent->latency.compile_ms = ms_between(begin, fw_agent_now());
@@ -162,8 +181,9 @@ static void arm(struct event *event, unsigned int ms)
 
 void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns)
 {
+	_cleanup_(fw_tables_free) struct fw_tables *old = NULL;
 	struct fw_err err = {""};
-	int r = compile(agent, &err);
+	int r = compile(agent, &old, &err);
 
 	if (r == 0)
 		r = apply(agent, &err);
