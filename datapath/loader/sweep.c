@@ -19,8 +19,8 @@
 #define ENDING_MAX    65536u /* flows that one pass ends; more wait for the next pass */
 #define ENDING_ROOM   1024u  /* first allocation */
 #define IDLE_SHORTEST FW_IDLE_FRAGMENT4
-#define PREFETCH      16u	  /* slots ahead of the sweep */
-#define NO_LIFE	      0xffffffffu /* a generation has zeros in its low bits */
+#define PREFETCH      16u /* slots ahead of the sweep */
+#define TOLD	      1u  /* a generation has zeros in its low bits: 0 is no life */
 
 /* What was told of a slot before: counters of the life that `life` names. */
 struct told {
@@ -141,8 +141,6 @@ int fw_sweeper_new(struct fw_datapath *datapath, struct fw_sweeper **ret_sweeper
 	sweeper->ending_room = ENDING_ROOM;
 	if (!sweeper->told || !sweeper->print || !sweeper->watched || !sweeper->ending)
 		return -ENOMEM;
-	for (size_t i = 0; i < slots; i++)
-		sweeper->told[i].life = NO_LIFE;
 	sweeper->buckets = fw_datapath_bucket(datapath, 0);
 	if (!sweeper->buckets)
 		return -ENOMEM;
@@ -179,6 +177,11 @@ void fw_sweeper_free(struct fw_sweeper **sweeper)
 	free(freeing->ending);
 	free(freeing);
 	*sweeper = NULL;
+}
+
+static inline uint32_t life_of(uint64_t ctl)
+{
+	return (uint32_t)(ctl & FW_CTL_GENERATION) | TOLD;
 }
 
 static struct fw_flow *flow_at(const struct fw_sweeper *sweeper, uint32_t flow)
@@ -268,7 +271,7 @@ static void tell(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
 		 void *context)
 {
 	struct told *told = &sweeper->told[flow];
-	const uint32_t life = (uint32_t)(copy->ctl & FW_CTL_GENERATION);
+	const uint32_t life = life_of(copy->ctl);
 	struct fw_sweep_flow said = {.flow = flow, .slot = slot, .copy = *copy, .ended = ended};
 	uint64_t more;
 
@@ -356,8 +359,8 @@ static void look_at(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, ui
 		return; /* changed hands; the next pass sees the new one */
 	if (is_idle(&copy, sweeper->now, sweeper->hz) && end_idle(sweeper, flow, slot, &copy))
 		return;
-	moved = told->life != (uint32_t)(ctl & FW_CTL_GENERATION) ||
-		told->count[0] != copy.count[0] || told->count[1] != copy.count[1];
+	moved = told->life != life_of(ctl) || told->count[0] != copy.count[0] ||
+		told->count[1] != copy.count[1];
 	if (moved)
 		tell(sweeper, flow, slot, &copy, false, true, report, context);
 }
