@@ -7,6 +7,8 @@
 #include "compile/track.h"
 
 #define LOOK_AHEAD 16
+#define PREFETCH                                                                                   \
+	12 /* objects stand all over the heap: reading their digests is waiting for memory */
 
 /* Rows before `next` are settled. */
 struct walk {
@@ -111,8 +113,11 @@ int fw_track_update(struct fw_track *track, struct fw_object *const *objects, si
 	size_t old_cap = track->cap;
 	int r = fw_grow((void **)&track->spare, &track->spare_cap, count + 1, sizeof(*old));
 
-	for (track->spare_count = 0; !r && track->spare_count < count; track->spare_count++)
+	for (track->spare_count = 0; !r && track->spare_count < count; track->spare_count++) {
+		if (track->spare_count + PREFETCH < count)
+			__builtin_prefetch(&objects[track->spare_count + PREFETCH]->digest);
 		r = take(&walk, objects[track->spare_count], &track->spare[track->spare_count]);
+	}
 	fw_htab_done(&walk.rest);
 	if (r)
 		return r;
