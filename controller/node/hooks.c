@@ -87,10 +87,11 @@ static void set_trouble(struct fw_agent *agent, struct fw_agent_endpoint *endpoi
 
 static void attach(struct fw_agent *agent, struct fw_agent_endpoint *endpoint, bool was_known)
 {
-	const struct fw_hook hook = hook_of(&endpoint->info);
+	struct fw_hook hook = hook_of(&endpoint->info);
 	_cleanup_close_ int lock = -1;
 	struct fw_err err = {""};
 
+	hook.live = true; /* the pod runs already */
 	/* a DEL detaches before it tells us: what it takes away is not put back */
 	if (fw_agent_lock_endpoint(agent->options.run_dir, endpoint->owner, &lock) < 0 ||
 	    fw_agent_state(agent, endpoint) == FW_EP_FREE)
@@ -187,26 +188,37 @@ void fw_agent_check_some(struct fw_agent *agent)
 	}
 }
 
+/* False when it cannot be tried now: the plugin is at work on it, or has released it. */
+static bool promote(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
+{
+	const struct fw_hook hook = hook_of(&endpoint->info);
+	_cleanup_close_ int lock = -1;
+	struct fw_err err = {""};
+
+	/* a DEL detaches under this lock: links made after it would stay pinned for nobody */
+	if (fw_agent_lock_endpoint(agent->options.run_dir, endpoint->owner, &lock) < 0 ||
+	    fw_agent_state(agent, endpoint) == FW_EP_FREE ||
+	    !fw_agent_device_alive(&endpoint->info))
+		return false;
+	if (fw_hook_promote(agent->datapath, &hook, &err) < 0) {
+		endpoint->retry_ns = fw_agent_now() + RETRY_NS;
+		fw_agent_log(agent, FW_LOG_WARNING, "%s: stays on clsact: %s",
+			     endpoint->info.device, err.text);
+	} else {
+		endpoint->hook = FW_HOOK_TCX;
+	}
+	return true;
+}
+
 void fw_agent_promote_one(struct fw_agent *agent)
 {
 	struct fw_agent_endpoint *endpoint, *tmp;
-	struct fw_err err = {""};
 
 	if (agent->options.no_promote || agent->waiters || !fw_hook_tcx_supported())
 		return;
 	HASH_ITER(hh, agent->endpoints, endpoint, tmp) {
-		const struct fw_hook hook = hook_of(&endpoint->info);
-
-		if (endpoint->hook != FW_HOOK_CLSACT || endpoint->info.in_sandbox ||
-		    fw_agent_now() < endpoint->retry_ns)
-			continue;
-		if (fw_hook_promote(agent->datapath, &hook, &err) < 0) {
-			endpoint->retry_ns = fw_agent_now() + RETRY_NS;
-			fw_agent_log(agent, FW_LOG_WARNING, "%s: stays on clsact: %s",
-				     endpoint->info.device, err.text);
-		} else {
-			endpoint->hook = FW_HOOK_TCX;
-		}
-		return;
+		if (endpoint->hook == FW_HOOK_CLSACT && !endpoint->info.in_sandbox &&
+		    fw_agent_now() >= endpoint->retry_ns && promote(agent, endpoint))
+			return;
 	}
 }
