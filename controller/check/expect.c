@@ -115,6 +115,20 @@ struct asker {
 	void *context;
 };
 
+/* "netpol shop/db[0]", or with the direction as records tell it: "netpol shop/db ingress[0]". */
+static bool is_rule(const char *wanted, const char *rule, uint8_t direction)
+{
+	const char *word = direction == FW_EGRESS ? " egress" : " ingress";
+	const char *bracket = strrchr(rule, '[');
+	size_t len = bracket ? (size_t)(bracket - rule) : 0;
+
+	if (!strcmp(wanted, rule))
+		return true;
+	return bracket && !strncmp(wanted, rule, len) &&
+	       !strncmp(wanted + len, word, strlen(word)) &&
+	       !strcmp(wanted + len + strlen(word), bracket);
+}
+
 /* One end; ret_denied says how it went. An end that policy does not apply to allows without a rule.
  */
 static int ask_end(const struct asker *asker, struct way *way, const struct fw_pod *pod,
@@ -143,7 +157,7 @@ static int ask_end(const struct asker *asker, struct way *way, const struct fw_p
 	if (r < 0)
 		return r;
 	*ret_denied = name.verdict != FW_VERDICT_ALLOW;
-	wanted = way->expect->rule && strcmp(way->expect->rule, name.rule) == 0;
+	wanted = way->expect->rule && is_rule(way->expect->rule, name.rule, direction);
 	if (*ret_denied || wanted || !way->judged)
 		note(way, *ret_denied ? "Deny" : "Allow", &name, &end);
 	if (*ret_denied && !way->denied_backends)

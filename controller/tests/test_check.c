@@ -229,6 +229,50 @@ static void the_rule_is_that_of_the_deciding_end(void **state)
 	assert_true(check(state, expect, "ingress shop/api").met);
 }
 
+static int numbered(const struct fw_end *end, struct fw_decision_name *ret_name, void *context,
+		    struct fw_err *err)
+{
+	(void)end;
+	(void)context;
+	(void)err;
+	*ret_name = (struct fw_decision_name){.verdict = FW_VERDICT_ALLOW};
+	(void)snprintf(ret_name->rule, sizeof(ret_name->rule), "netpol shop/db[0]");
+	return 0;
+}
+
+static void a_rule_may_be_written_as_records_show_it(void **state)
+{
+	static const struct {
+		const char *rule;
+		uint8_t direction;
+		bool met;
+	} rows[] = {{"netpol shop/db[0]", FW_INGRESS, true},
+		    {"netpol shop/db ingress[0]", FW_INGRESS, true},
+		    {"netpol shop/db egress[0]", FW_EGRESS, true},
+		    {"netpol shop/db egress[0]", FW_INGRESS, false},
+		    {"netpol shop/db ingress[1]", FW_INGRESS, false},
+		    {"netpol shop/d ingress[0]", FW_INGRESS, false},
+		    {"netpol shop/db ingress", FW_INGRESS, false},
+		    {"netpol", FW_INGRESS, false}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct fw_expect expect = {.from = "shop/web",
+						 .to = "shop/api",
+						 .protocol = FW_PROTO_TCP,
+						 .port = 80,
+						 .only_one = true,
+						 .direction = rows[i].direction,
+						 .verdict = FW_VERDICT_ALLOW,
+						 .rule = rows[i].rule};
+		struct fw_expect_result result = {0};
+		struct fw_err err = {0};
+
+		assert_int_equal(fw_expect_check(*state, &expect, numbered, NULL, &result, &err),
+				 0);
+		assert_int_equal(result.met, rows[i].met);
+	}
+}
+
 static void direction_asks_one_end(void **state)
 {
 	struct fw_expect expect = {
@@ -304,6 +348,7 @@ int main(void)
 		cmocka_unit_test(backends_are_those_of_kube_proxy),
 		cmocka_unit_test(both_ends_must_allow),
 		cmocka_unit_test(the_rule_is_that_of_the_deciding_end),
+		cmocka_unit_test(a_rule_may_be_written_as_records_show_it),
 		cmocka_unit_test(direction_asks_one_end),
 		cmocka_unit_test(backends_that_differ_are_neither),
 		cmocka_unit_test(host_network_is_judged_by_nobody),
