@@ -29,8 +29,11 @@ struct fw_decode_handler {
 	void *context;
 };
 
-/* Kinds that Podwall does not read are skipped silently. 0, or -ENOMEM; errors in the input go to
- * the handler. */
+/*
+ * Kinds that Podwall does not read are skipped silently, unless they are ours mistyped (another
+ * case of letters, or a kind that the group of NetworkPolicy does not have): that is an error. 0,
+ * or -ENOMEM; errors in the input go to the handler.
+ */
 int fw_decode_text(const char *origin, const char *text, size_t len,
 		   const struct fw_decode_handler *handler);
 

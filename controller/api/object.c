@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 
@@ -66,6 +67,37 @@ static int check_version(struct fw_decoder *d, const struct fw_field *document, 
 			     groups[kind].version);
 }
 
+/*
+ * A kind that we do not read is skipped, unless it can only be one of ours, mistyped: then skipping
+ * it would leave open what its author believes closed.
+ */
+static int skip_kind(struct fw_decoder *d, const struct fw_field *document,
+		     const struct fw_field *kind_field, const char *kind)
+{
+	static const char prefix[] = "networking.k8s.io/";
+	static const char *const others[] = {"Ingress", "IngressClass", "IPAddress", "ServiceCIDR"};
+	struct fw_field version;
+	size_t len = strlen(kind);
+
+	for (unsigned int i = 0; i < FW_KIND_COUNT; i++) {
+		if (!strcasecmp(kind, fw_kind_name((enum fw_kind)i)))
+			return fw_field_fail(d, kind_field, "\"%.64s\": write %s", kind,
+					     fw_kind_name((enum fw_kind)i));
+	}
+	if (!fw_field_get(document, "apiVersion", &version) || !cJSON_IsString(version.json) ||
+	    strncmp(version.json->valuestring, prefix, sizeof(prefix) - 1) != 0)
+		return -ENOTSUP;
+	if (len > 4 && !strcmp(kind + len - 4, "List"))
+		len -= 4;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		if (is_group(kind, len, others[i]))
+			return -ENOTSUP;
+	}
+	return fw_field_fail(d, kind_field,
+			     "\"%.64s\" is no known kind of networking.k8s.io: NetworkPolicy?",
+			     kind);
+}
+
 int fw_document_kind(struct fw_decoder *d, const struct fw_field *document, enum fw_kind implied,
 		     enum fw_kind *ret_kind)
 {
@@ -82,7 +114,7 @@ int fw_document_kind(struct fw_decoder *d, const struct fw_field *document, enum
 		return r;
 	*ret_kind = fw_kind_by_name(text, strlen(text));
 	if (*ret_kind == FW_KIND_COUNT)
-		return -ENOTSUP;
+		return skip_kind(d, document, &field, text);
 	r = check_version(d, document, *ret_kind);
 	if (r == -ENOTSUP)
 		*ret_kind = FW_KIND_COUNT;

@@ -52,6 +52,8 @@ static void unread_kinds_are_skipped(void **state)
 	(void)state;
 	decode("kind: Deployment\n---\n# nothing\n---\nnull\n---\n"
 	       "apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\n---\n"
+	       "apiVersion: networking.k8s.io/v1\nkind: Ingress\n---\n"
+	       "apiVersion: networking.k8s.io/v1\nkind: IngressList\nitems: []\n---\n"
 	       "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n",
 	       &seen);
 	assert_int_equal(seen.count, 1);
