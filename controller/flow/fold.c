@@ -65,7 +65,11 @@ static struct fw_open *adopt(struct fw_flows *flows, const struct fw_sweep_flow 
 		local_address(fw_datapath_endpoint(flows->datapath, swept->slot), &swept->copy);
 	open->local_name =
 		fw_who_local(flows->who, swept->slot, swept->copy.generation, &open->local);
-	open->remote_name = fw_who_remote(flows->who, &remote, FW_CLASS_WORLD, decision, 0);
+	if (swept->copy.state & FW_FLOW_STATE_SERVICE)
+		open->service = fw_who_service_at(flows->who, &remote, swept->copy.remote_port,
+						  swept->copy.protocol);
+	open->remote_name =
+		fw_who_remote(flows->who, &remote, FW_CLASS_WORLD, decision, open->service);
 	return open;
 }
 

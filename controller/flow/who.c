@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bpf/bpf.h>
+
 #include "base/buf.h"
 #include "base/cleanup.h"
 
@@ -339,6 +341,17 @@ void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
 			row->text.pending = name->pending;
 	}
 	*ret_text = row->text;
+}
+
+uint32_t fw_who_service_at(const struct fw_who *who, const struct fw_ip *ip, uint16_t port,
+			   uint8_t protocol)
+{
+	struct fw_service_key key = {.port = port, .protocol = protocol};
+	int fd = fw_datapath_map_fd(who->datapath, FW_MAP_SERVICES);
+	struct fw_service row;
+
+	memcpy(key.addr, ip->b, sizeof(key.addr));
+	return bpf_map_lookup_elem(fd, &key, &row) < 0 ? 0 : row.id;
 }
 
 struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service)

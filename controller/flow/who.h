@@ -42,6 +42,12 @@ struct fw_atom *fw_who_remote(struct fw_who *who, const struct fw_ip *ip, uint32
  * ingress[2]"). */
 void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
 		     struct fw_decision_text *ret_text);
+/*
+ * The service port that the maps hold at this address now; 0: none. A call of the kernel: for flows
+ * whose first record nobody saw.
+ */
+uint32_t fw_who_service_at(const struct fw_who *who, const struct fw_ip *ip, uint16_t port,
+			   uint8_t protocol);
 /* "shop/web:http"; a new reference, NULL for none. */
 struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service);
 
