@@ -231,6 +231,11 @@ int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_cha
 /* -ENOENT when there is none. */
 int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *namespace,
 		    const char *name);
+/*
+ * Edge case 23 for a pod whose object is gone and whose sandbox still runs: from now on it is a
+ * finished one, a subject and no peer. -ENOENT when there is none.
+ */
+int fw_model_retire_pod(struct fw_model *model, const char *namespace, const char *name);
 struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
 			       const char *namespace, const char *name);
 /* Objects of a kind in ascending (namespace, name) byte order; the array belongs to the model,

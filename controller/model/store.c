@@ -208,6 +208,22 @@ int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *names
 	return kind == FW_KIND_NODE ? fw_model_rebuild_ranges(state) : 0;
 }
 
+int fw_model_retire_pod(struct fw_model *model, const char *namespace, const char *name)
+{
+	struct fw_object *object = fw_model_get(model, FW_KIND_POD, namespace, name);
+	struct fw_pod *pod = (struct fw_pod *)object;
+
+	if (!pod)
+		return -ENOENT;
+	if (pod->finished)
+		return 0;
+	fw_model_unindex_pod(model->state, pod);
+	pod->finished = true;
+	object->digest = ~object->digest; /* the same object, put again, is a change */
+	model->state->revision++;
+	return 0;
+}
+
 struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
 			       const char *namespace, const char *name)
 {

@@ -261,6 +261,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 		HASH_DEL(agent->endpoints, endpoint);
 		free(endpoint);
 	}
+	fw_agent_keep_nothing(agent);
 	fw_flows_free(&agent->flows);
 	fw_apply_free(&agent->apply);
 	fw_tables_free(&agent->tables);

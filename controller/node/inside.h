@@ -31,6 +31,8 @@ struct fw_waiter {
 	struct fw_waiter *next;
 };
 
+struct fw_kept_object; /* keep.c */
+
 struct fw_agent {
 	struct event_base *base; /* borrowed */
 	struct fw_agent_options options;
@@ -44,6 +46,7 @@ struct fw_agent {
 	struct fw_tables *tables;	     /* of the last compile; NULL before */
 	struct fw_agent_endpoint *endpoints; /* by owner */
 	struct fw_waiter *waiters;
+	struct fw_kept_object *kept; /* removed by the source, needed by a sandbox */
 	struct fw_grace *grace;
 	uint64_t applies,
 		graced_applies; /* how often tables were applied; when the grace period began */
@@ -115,6 +118,16 @@ void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint
 void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info);
 void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */
 void fw_agent_promote_one(struct fw_agent *agent);
+
+/*
+ * keep.c: the source's removes go through here. What a sandbox of this node still needs stays in
+ * the model until settle finds that nothing does: after each batch, and when a sandbox is gone.
+ */
+void fw_agent_keep_put(struct fw_agent *agent, const struct fw_object *object);
+void fw_agent_keep_remove(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+			  const char *name);
+void fw_agent_keep_settle(struct fw_agent *agent);
+void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
 
 /* adopt.c: the plugin's files against what we know */
 void fw_agent_adopt(struct fw_agent *agent, bool always);

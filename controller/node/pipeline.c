@@ -38,6 +38,7 @@ static void source_put(struct fw_object *object, void *context)
 	bool changed;
 
 	log_broken(agent, object);
+	fw_agent_keep_put(agent, object);
 	if (fw_model_put(agent->model, object, &changed) < 0)
 		(void)snprintf(agent->problem, sizeof(agent->problem),
 			       "no memory for an object: the last policy stays in force");
@@ -47,13 +48,14 @@ static void source_remove(enum fw_kind kind, const char *namespace, const char *
 {
 	struct fw_agent *agent = context;
 
-	(void)fw_model_remove(agent->model, kind, namespace, name);
+	fw_agent_keep_remove(agent, kind, namespace, name);
 }
 
 static void source_settled(uint64_t arrived_ns, void *context)
 {
 	struct fw_agent *agent = context;
 
+	fw_agent_keep_settle(agent);
 	agent->changed_ns = fw_agent_wall();
 	if (agent->started)
 		fw_agent_work(agent, arrived_ns);

@@ -82,6 +82,7 @@ void fw_agent_unregister(struct fw_agent *agent, struct fw_agent_endpoint *endpo
 				      endpoint->info.ifname);
 	HASH_DEL(agent->endpoints, endpoint);
 	free(endpoint);
+	fw_agent_keep_settle(agent);
 }
 
 enum fw_endpoint_state fw_agent_state(const struct fw_agent *agent,

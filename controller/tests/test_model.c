@@ -293,6 +293,13 @@ static void finished_and_host_network_pods_own_no_address(void **state)
 	assert_int_equal(fw_model_pod_ips(model, pod, &ips), 0);
 	(void)put(model, make_pod("shop", "heir", "u2", "10.0.0.1"));
 	assert_string_equal(owner_of(model, "10.0.0.1"), "heir");
+	pod = make_pod("shop", "late", "u4", "10.0.0.4");
+	(void)put(model, pod);
+	assert_string_equal(owner_of(model, "10.0.0.4"), "late");
+	assert_int_equal(fw_model_retire_pod(model, "shop", "late"), 0);
+	assert_string_equal(owner_of(model, "10.0.0.4"), "nobody");
+	assert_int_equal(fw_model_pod_ips(model, pod, &ips), 0);
+	assert_int_equal(fw_model_retire_pod(model, "shop", "never"), -ENOENT);
 	pod = make_pod("shop", "host", "u3", "192.168.0.1");
 	pod->host_network = true;
 	(void)put(model, pod);
