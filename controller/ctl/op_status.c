@@ -197,16 +197,15 @@ static const char *full_text(enum fw_map map)
 	case FW_MAP_REGIONS:
 		return "CNI ADD fails with error 11 (try again)";
 	case FW_MAP_FLOWS:
-		return "the oldest half-open or idle flow of that pod gives way, else the packet "
-		       "is denied";
+		return "the pod's oldest idle flow goes, else: denied";
 	case FW_MAP_SUBJECTS:
 	case FW_MAP_CELLS:
 	case FW_MAP_RANGES:
 		return "the pod that needs more is locked down";
 	case FW_MAP_ADDRESSES:
-		return "the address stays in the class of its prefix (unknown-pod)";
+		return "the address stays in its prefix's class";
 	case FW_MAP_PREFIXES:
-		return "pods whose policy needs the prefix are locked down";
+		return "pods that need the prefix are locked down";
 	case FW_MAP_SERVICES:
 		return "the service port is denied as unlisted";
 	default:

@@ -11,8 +11,9 @@
 #include "fw/reasons.h"
 #include "show/criteria.h"
 
-#define PARTY_MIN 14u /* columns that a name keeps, however narrow the terminal */
-#define UNCUT	  100000u
+#define PARTY_MIN  14u /* columns that a name keeps so that the line fits */
+#define PARTY_WRAP 24u /* and where it cannot fit: the terminal wraps it anyway */
+#define UNCUT	   100000u
 
 static const char *reason_name(uint8_t reason)
 {
@@ -238,7 +239,7 @@ static size_t party_columns(const struct fw_show_options *options, size_t rest, 
 		half = room - source;
 	else if (destination < half)
 		half = room - destination;
-	return half > PARTY_MIN ? half : PARTY_MIN;
+	return half >= PARTY_MIN ? half : PARTY_WRAP;
 }
 
 static void compact(const struct fw_shown *shown, const struct fw_show_options *options,
