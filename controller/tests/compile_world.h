@@ -340,7 +340,8 @@ static inline void world_put(struct fw_model *model, struct fw_object *object)
 {
 	bool changed;
 
-	if (fw_model_put(model, object, &changed) || !changed)
+	/* as the decoder does */
+	if (fw_object_pack(&object) || fw_model_put(model, object, &changed) || !changed)
 		abort();
 }
 
