@@ -111,14 +111,9 @@ static bool has_sandbox(struct fw_agent *agent, const char *namespace, const cha
 	const struct fw_agent_endpoint *endpoint, *next;
 
 	HASH_ITER(hh, agent->endpoints, endpoint, next) {
-		const struct fw_pod *pod;
-
 		if (strcmp(endpoint->info.namespace, namespace) != 0)
 			continue;
-		if (!name)
-			return true;
-		pod = strcmp(endpoint->info.name, name) ? NULL : fw_agent_pod(agent, endpoint);
-		if (pod && !strcmp(pod->node, agent->options.node_name))
+		if (!name || (!strcmp(endpoint->info.name, name) && fw_agent_pod(agent, endpoint)))
 			return true;
 	}
 	return false;
