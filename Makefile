@@ -24,7 +24,8 @@ ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
 # Blocks stay in source order: kernels before 6.3 refuse a loop whose head is entered by falling into it from below.
 BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-placement -Wall -Wextra -Wshadow -Werror -MD -MP $(INC) \
-	-I/usr/include/$(shell $(CC) -print-multiarch)
+	-I/usr/include/$(shell $(CC) -print-multiarch) \
+	$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DFW_LOADS_IN_ORDER)
 
 # folder -> library, in link order (users first)
 LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/compile controller/api controller/model \

@@ -87,16 +87,17 @@ static __always_inline int fw_fast_ip6(const struct __sk_buff *skb, const struct
 
 /* Flow-table rules 3, 5 and 9 for what needs no thought. 0: counted, *ret_action is the answer. */
 static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_endpoint *ep,
-				       struct fw_flow *flow, __u64 ctl, const int direction,
+				       struct fw_flow *flow, __u64 ctl,
+				       const struct fw_flow_seen *seen, const int direction,
 				       struct fw_packet *p, int *ret_action)
 {
 	__u32 seen_bit = direction == FW_EGRESS ? FW_FLOW_STATE_SEEN_OUT : FW_FLOW_STATE_SEEN_IN;
 	__u32 asked = direction == FW_EGRESS ? FW_DECISION_ASKED_OUT : FW_DECISION_ASKED_IN;
-	__u64 ev = FW_READ(flow->ev), packets, bytes = skb->len;
+	__u64 ev = seen->ev, packets, bytes = skb->len;
 	__u32 now = (__u32)bpf_jiffies64();
 	__u32 flags = p->tcp_flags & (FW_TCP_FIN | FW_TCP_SYN | FW_TCP_RST | FW_TCP_ACK);
 
-	if (fw_flow_recheck(flow, ev) != ctl || (ctl & FW_CTL_SUSPECT) ||
+	if (fw_flow_recheck(flow, seen) != ctl || (ctl & FW_CTL_SUSPECT) ||
 	    (__u32)(ev >> 32) != FW_READ(ep->epoch))
 		return -1;
 	packets = skb->gso_segs;
@@ -139,14 +140,15 @@ static __always_inline int fw_fast_bucket(struct __sk_buff *skb, const struct fw
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[(start + i) & (FW_BUCKET_SLOTS - 1)];
 		__u64 ctl = FW_READ(flow->ctl);
+		struct fw_flow_seen seen;
 
 		if ((ctl ^ p->hash) & FW_CTL_TAG)
 			continue;
 		if ((ctl & FW_CTL_STATE) != FW_CTL_VALID)
 			return -1;
-		if (!fw_flow_same(flow, &p->key))
+		if (!fw_flow_same(flow, &p->key, ctl, &seen))
 			return -1; /* 32 bits of tag agree: rare enough */
-		return fw_fast_hit(skb, ep, flow, ctl, direction, p, ret_action);
+		return fw_fast_hit(skb, ep, flow, ctl, &seen, direction, p, ret_action);
 	}
 	return 1;
 }

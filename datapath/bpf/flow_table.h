@@ -86,25 +86,52 @@ static __always_inline struct fw_flow *fw_flow_at(__u32 id)
 	return bucket ? &bucket->slot[id % FW_BUCKET_SLOTS] : 0;
 }
 
-static __always_inline int fw_flow_same(const struct fw_flow *flow, const struct fw_flow_key *key)
-{
-	const __u64 *word = (const __u64 *)flow->remote;
-
-	return FW_READ(word[2]) == key->rest && FW_READ(word[1]) == key->remote.d[1] &&
-	       FW_READ(word[0]) == key->remote.d[0];
-}
-
 /*
- * Rule 3's second read of ctl, made to depend on what was read before it: on arm64 a load may
- * otherwise be satisfied early. Costs three instructions elsewhere.
+ * Rule 3 on machines that reorder loads (arm64): the key and ev are read at an address that depends
+ * on ctl, and ctl is read again at an address that depends on all of them. The compiler cannot see
+ * through the asm; a comparison would let it use the wanted value in the place of the one read.
+ * FW_LOADS_IN_ORDER: built for x86, which keeps the order of loads by itself.
  */
-static __always_inline __u64 fw_flow_recheck(const struct fw_flow *flow, __u64 read)
+static __always_inline const struct fw_flow *fw_flow_after(const struct fw_flow *flow, __u64 read)
 {
+#ifdef FW_LOADS_IN_ORDER
+	(void)read;
+	return flow;
+#else
 	asm volatile("%0 &= 0" : "+r"(read));
-	return *(const volatile __u64 *)((const char *)&flow->ctl + read);
+	return (const struct fw_flow *)((const char *)flow + read);
+#endif
 }
 
-/* Rules 3 and 4 for one bucket. Fills p->ctl and p->ev. */
+/* What a hit stands on. */
+struct fw_flow_seen {
+	__u64 ev;
+	__u64 all; /* depends on every word read */
+};
+
+/* Key and ev of a slot whose ctl was read: 1 when the key is this one. */
+static __always_inline int fw_flow_same(const struct fw_flow *flow, const struct fw_flow_key *key,
+					__u64 ctl, struct fw_flow_seen *ret_seen)
+{
+	const struct fw_flow *slot = fw_flow_after(flow, ctl);
+	const __u64 *word = (const __u64 *)slot->remote;
+	__u64 rest = FW_READ(word[2]), low = FW_READ(word[1]), high = FW_READ(word[0]);
+
+	ret_seen->ev = FW_READ(slot->ev);
+	ret_seen->all = rest | low | high | ret_seen->ev;
+#ifndef FW_LOADS_IN_ORDER
+	asm volatile("" : "+r"(ret_seen->all));
+#endif
+	return rest == key->rest && low == key->remote.d[1] && high == key->remote.d[0];
+}
+
+static __always_inline __u64 fw_flow_recheck(const struct fw_flow *flow,
+					     const struct fw_flow_seen *seen)
+{
+	return FW_READ(fw_flow_after(flow, seen->all)->ctl);
+}
+
+/* Rules 3 and 4 for one bucket. Fills p->ctl, p->ev and p->known. */
 FW_SUB __u32 fw_flow_find_in(struct fw_packet *p, __u32 row)
 {
 	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
@@ -118,16 +145,20 @@ FW_SUB __u32 fw_flow_find_in(struct fw_packet *p, __u32 row)
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		__u32 index = (start + i) & (FW_BUCKET_SLOTS - 1);
 		struct fw_flow *flow = &bucket->slot[index];
-		__u64 ctl = FW_READ(flow->ctl), ev, again;
+		__u64 ctl = FW_READ(flow->ctl), again;
+		__u32 state;
+		struct fw_flow_seen seen;
 
 		if ((ctl ^ p->hash) & FW_CTL_TAG)
 			continue;
 		if ((ctl & FW_CTL_STATE) == FW_CTL_BUSY)
 			found = FW_FLOW_BUSY;
-		if ((ctl & FW_CTL_STATE) != FW_CTL_VALID || !fw_flow_same(flow, &p->key))
+		if ((ctl & FW_CTL_STATE) != FW_CTL_VALID ||
+		    !fw_flow_same(flow, &p->key, ctl, &seen))
 			continue;
-		ev = FW_READ(flow->ev);
-		again = fw_flow_recheck(flow, ev);
+		state = FW_READ(flow->state);
+		seen.all |= state;
+		again = fw_flow_recheck(flow, &seen);
 		if ((again ^ ctl) & ~FW_CTL_SUSPECT)
 			continue;
 		if (again & FW_CTL_SUSPECT) {
@@ -138,7 +169,8 @@ FW_SUB __u32 fw_flow_find_in(struct fw_packet *p, __u32 row)
 			again &= ~FW_CTL_SUSPECT;
 		}
 		p->ctl = again;
-		p->ev = ev;
+		p->ev = seen.ev;
+		p->known = state;
 		return row * FW_BUCKET_SLOTS + index;
 	}
 	return found;
@@ -239,15 +271,16 @@ FW_SUB int fw_flow_twice(const struct fw_packet *p, __u32 row, __u32 own)
 		return 0;
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[i];
+		struct fw_flow_seen seen;
 		__u64 ctl;
 
 		if (row * FW_BUCKET_SLOTS + i >= own)
 			return 0;
 		ctl = FW_READ(flow->ctl);
 		if (((ctl ^ p->hash) & FW_CTL_TAG) || (ctl & FW_CTL_STATE) != FW_CTL_VALID ||
-		    !fw_flow_same(flow, &p->key))
+		    !fw_flow_same(flow, &p->key, ctl, &seen))
 			continue;
-		if (!((fw_flow_recheck(flow, FW_READ(flow->ev)) ^ ctl) & ~FW_CTL_SUSPECT))
+		if (!((fw_flow_recheck(flow, &seen) ^ ctl) & ~FW_CTL_SUSPECT))
 			return 1;
 	}
 	return 0;

@@ -46,11 +46,12 @@ static __noinline __u32 find_without_recheck(struct fw_packet *p, __u32 row)
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[i];
 		__u64 ctl = FW_READ(flow->ctl);
+		struct fw_flow_seen seen;
 
 		if (((ctl ^ p->hash) & FW_CTL_TAG) || (ctl & FW_CTL_STATE) != FW_CTL_VALID ||
-		    !fw_flow_same(flow, &p->key))
+		    !fw_flow_same(flow, &p->key, ctl, &seen))
 			continue;
-		p->ev = FW_READ(flow->ev);
+		p->ev = seen.ev;
 		p->ctl = ctl;
 		return row * FW_BUCKET_SLOTS + i;
 	}
