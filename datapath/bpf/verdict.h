@@ -21,23 +21,30 @@ static __always_inline __u32 fw_verdict_epoch(const struct fw_endpoint *ep)
 	return epoch;
 }
 
-/* Packets that this node's own sockets send have no ingress interface; probes, for one. */
+/*
+ * Packets that this node's own sockets send have no ingress interface; probes, for one. An ICMP
+ * error of the node's does not make the flow that it is about one of the node's.
+ */
 static __always_inline int fw_verdict_own_node(const struct __sk_buff *skb,
 					       const struct fw_endpoint *ep,
 					       const struct fw_packet *p)
 {
 	return p->direction == FW_INGRESS && !(ep->flags & FW_EP_IN_SANDBOX) &&
-	       skb->ingress_ifindex == 0;
+	       !(p->flags & FW_PACKET_EMBEDDED) && skb->ingress_ifindex == 0;
 }
 
-/* The pod's own packets that come back to it, by address or by the device they came from. */
+/*
+ * The pod's own packets: those that it sends to itself, and those that come back by the device that
+ * they left by. The pod's address as the source is no proof: the node's uplink is not checked.
+ */
 static __always_inline int fw_verdict_self(const struct __sk_buff *skb,
 					   const struct fw_endpoint *ep, const struct fw_packet *p)
 {
-	if ((p->state & FW_FLOW_STATE_SELF) ||
-	    fw_source_own(ep, &p->key.remote) != FW_FLOW_ADDRESS_NOBODY)
+	if (p->state & FW_FLOW_STATE_SELF)
 		return 1;
-	return p->direction == FW_INGRESS && !(ep->flags & FW_EP_IN_SANDBOX) &&
+	if (p->direction == FW_EGRESS)
+		return fw_source_own(ep, &p->key.remote) != FW_FLOW_ADDRESS_NOBODY;
+	return !(ep->flags & FW_EP_IN_SANDBOX) && !(p->flags & FW_PACKET_EMBEDDED) &&
 	       skb->ingress_ifindex == skb->ifindex;
 }
 
