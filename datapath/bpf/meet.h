@@ -139,12 +139,14 @@ FW_SUB int fw_meet_again(struct __sk_buff *skb, const struct fw_endpoint *ep, st
 	old_epoch = (__u32)(p->ev >> 32);
 	p->before = old & FW_DECISION_TOLD;
 	p->state = state & ~(FW_FLOW_STATE_SERVICE | FW_FLOW_STATE_CUT);
-	if (!(old & FW_DECISION_ALLOW) && !was_cut)
+	if (!(old & FW_DECISION_ALLOW) && (!was_cut || fw_meet_is_syn(p)))
 		p->state = fw_meet_state(p);
 	reason = (int)fw_verdict(skb, ep, p, direction);
 	p->ev = fw_meet_ev(p, direction);
 	if (!(p->decision & FW_DECISION_ALLOW)) {
-		if ((old & FW_DECISION_ALLOW) || was_cut)
+		if (was_cut) /* a refused SYN changes nothing about who opened it */
+			p->state = state;
+		else if (old & FW_DECISION_ALLOW)
 			p->state |= FW_FLOW_STATE_CUT;
 		if (!(old & FW_DECISION_ALLOW) &&
 		    old_epoch == p->epoch) { /* asked from the other side, too */
@@ -221,11 +223,11 @@ static __always_inline int fw_meet_denied(struct __sk_buff *skb, const struct fw
 {
 	int syn = fw_meet_is_syn(p), cut = (state & FW_FLOW_STATE_CUT) && !syn;
 
-	if (fresh && !fw_verdict_own_node(skb, ep, p) &&
-	    (cut || (p->ev & fw_meet_asked(p->direction))))
+	__u32 direction = cut ? opener : p->direction;
+
+	if (fresh && !fw_verdict_own_node(skb, ep, p) && (p->ev & fw_meet_asked(direction)))
 		return fw_meet_hit(p);
-	return fw_meet_again(skb, ep, p, syn ? state & ~FW_FLOW_STATE_CUT : state,
-			     cut ? opener : p->direction);
+	return fw_meet_again(skb, ep, p, state, direction);
 }
 
 /* p->flow, p->ctl and p->ev are those of a slot with this packet's key. */
@@ -234,8 +236,7 @@ static __always_inline int fw_meet_known(struct __sk_buff *skb, const struct fw_
 {
 	int fresh = (__u32)(p->ev >> 32) == FW_READ(ep->epoch),
 	    next = fresh ? FW_MEET_HIT : FW_MEET_AGAIN;
-	struct fw_flow *flow = fw_flow_at(p->flow);
-	__u32 state = flow ? FW_READ(flow->state) : 0;
+	__u32 state = p->known;
 	__u32 opener = state & FW_FLOW_STATE_EGRESS ? FW_EGRESS : FW_INGRESS;
 
 	if (!(p->ev & FW_DECISION_ALLOW))
@@ -290,7 +291,7 @@ static __always_inline int fw_meet_related(struct __sk_buff *skb, const struct f
 		return FW_REASON_ICMP_NO_FLOW;
 	if ((__u32)(p->ev >> 32) == FW_READ(ep->epoch))
 		return FW_REASON_RELATED;
-	state = FW_READ(flow->state);
+	state = p->known;
 	reason = fw_meet_again(skb, ep, p, state,
 			       state & FW_FLOW_STATE_EGRESS ? FW_EGRESS : FW_INGRESS);
 	return fw_reason_passes((__u32)reason) ? FW_REASON_RELATED : FW_REASON_ICMP_NO_FLOW;

@@ -319,8 +319,7 @@ static void full_ring_changes_no_verdict(void **state)
 	expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
 }
 
-/* A pod cannot block itself: its own address comes back, or its own device is where the packet came
- * from. */
+/* A pod cannot block itself: what it sends to itself, and what comes in by its own device. */
 static void hairpin_is_not_blocked_by_policy(void **state)
 {
 	(void)state;
@@ -330,12 +329,12 @@ static void hairpin_is_not_blocked_by_policy(void **state)
 
 		fixture_forget();
 		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
+		fx->ingress_ifindex = 1; /* the pod's own device, its address or a node's */
 		expect(PACKET(.family = family, .direction = FW_INGRESS, .proto = PROTO_TCP,
 			      .flags = SYN, .remote = own, .local_port = 8080, .remote_port = 1000),
 		       FW_REASON_POLICY_ALLOW);
 		assert_int_equal(fx->events[0].decision, ALLOW_DEFAULT);
 		assert_true(fx->events[0].state & FW_FLOW_STATE_SELF);
-		fx->ingress_ifindex = 1; /* the pod's own device, a node's address */
 		expect(TCP(family, FW_INGRESS, 8080, 2000, SYN), FW_REASON_POLICY_ALLOW);
 		fixture_bump(); /* the answer judges it again, and knows */
 		expect(TCP(family, FW_EGRESS, 8080, 2000, SYN | ACK), FW_REASON_POLICY_ALLOW);
@@ -344,6 +343,67 @@ static void hairpin_is_not_blocked_by_policy(void **state)
 		fx->ep->flags = 0;
 		fx->ingress_ifindex = ANY_INTERFACE;
 		expect(TCP(family, FW_INGRESS, 8080, 4000, SYN), FW_REASON_POLICY_DENY);
+	}
+}
+
+/* The uplink checks no source: the pod's own address from there is a stranger's. */
+static void own_address_from_elsewhere_is_not_the_pod(void **state)
+{
+	(void)state;
+	EACH_FAMILY(family)
+	{
+		fixture_forget();
+		fixture_default(FW_DECIDED_NOTHING, ALLOW_DEFAULT);
+		expect(PACKET(.family = family, .direction = FW_INGRESS, .proto = PROTO_TCP,
+			      .flags = SYN, .remote = family_text(family, POD4, POD6),
+			      .local_port = 8080, .remote_port = 1000),
+		       FW_REASON_POLICY_DENY);
+	}
+}
+
+/* The node sends an ICMP error about somebody's flow: that does not make it the node's own. */
+static void an_error_of_the_node_opens_no_cut_flow(void **state)
+{
+	(void)state;
+	EACH_FAMILY(family)
+	{
+		struct packet answer = UDP(family, FW_EGRESS, 5, 6), error;
+
+		fixture_forget();
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		expect(UDP(family, FW_INGRESS, 5, 6), FW_REASON_POLICY_ALLOW);
+		expect(answer, FW_REASON_FLOW);
+		error = packet_error(FW_INGRESS, family_text(family, WORLD4, WORLD6),
+				     family == 4 ? 3 : 1, 1, &answer, 0);
+		fx->ingress_ifindex = 0;
+		expect(error, FW_REASON_RELATED);
+		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
+		expect(error, FW_REASON_ICMP_NO_FLOW);
+		fx->ingress_ifindex = ANY_INTERFACE;
+		expect(UDP(family, FW_INGRESS, 5, 6), FW_REASON_FLOW_DENIED);
+	}
+}
+
+/* A refused SYN does not make an old connection one that the other side may go on with. */
+static void a_refused_syn_leaves_a_cut_flow_cut(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		fixture_forget();
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		expect(TCP(family, way, 5, 6, SYN), FW_REASON_POLICY_ALLOW);
+		expect(TCP(family, !way, 5, 6, SYN | ACK), FW_REASON_FLOW);
+		only_towards(!way);
+		expect(TCP(family, way, 5, 6, ACK), FW_REASON_POLICY_DENY);
+		fixture_bump();
+		expect(TCP(family, way, 5, 6, SYN), FW_REASON_POLICY_DENY);
+		expect(TCP(family, !way, 5, 6, ACK), FW_REASON_FLOW_DENIED);
+		/* asked of one side under this epoch, the other one is still asked */
+		only_towards(way);
+		expect(TCP(family, !way, 5, 6, SYN), FW_REASON_POLICY_DENY);
+		expect(TCP(family, way, 5, 6, ACK), FW_REASON_POLICY_ALLOW);
+		expect(TCP(family, !way, 5, 6, ACK), FW_REASON_FLOW);
 	}
 }
 
@@ -526,6 +586,9 @@ int main(void)
 		TEST(malformed_flood_keeps_to_its_budget_of_records),
 		TEST(full_ring_changes_no_verdict),
 		TEST(hairpin_is_not_blocked_by_policy),
+		TEST(own_address_from_elsewhere_is_not_the_pod),
+		TEST(an_error_of_the_node_opens_no_cut_flow),
+		TEST(a_refused_syn_leaves_a_cut_flow_cut),
 		TEST(longest_prefix_and_exact_address),
 		TEST(binary_search_finds_every_range),
 		TEST(twin_inserts_leave_one_flow),
