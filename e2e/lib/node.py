@@ -233,7 +233,9 @@ class Node:
                                "--run-dir", self.run_dir, "--state-dir", self.state_dir, "--node-name", self.prefix,
                                *["--pod-cidr=" + cidr for cidr in self.pod_cidrs()], *self.daemon_options, *options)
         with open(self.daemon_log, "a", encoding="utf-8") as log:
-            self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # a session of its own, as a service manager gives it: the scheduler shares out by session
+            self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                           start_new_session=True)
         if wait:
             try:
                 wait_for(lambda: self.daemon.poll() is not None or
