@@ -170,7 +170,7 @@ FW_SUB __u32 fw_flow_find_in(struct fw_packet *p, __u32 row)
 		}
 		p->ctl = again;
 		p->ev = seen.ev;
-		p->known = state;
+		p->known = (__u16)state;
 		return row * FW_BUCKET_SLOTS + index;
 	}
 	return found;

@@ -100,9 +100,9 @@ struct fw_packet {
 	__u32 peer_class;
 	__u32 service;
 	__u32 state;
-	__u32 known;	    /* state of the slot found, as `ctl` vouches for it */
 	__u32 fragment;	    /* identification */
 	__u16 offset;	    /* of the fragment, in units of 8 bytes */
+	__u16 known;	    /* state bits of the slot found, as `ctl` vouches for them */
 	__u8 fragment_next; /* protocol field that all fragments share */
 	__u8 more;	    /* more fragments follow */
 	__u8 direction;
