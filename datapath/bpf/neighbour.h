@@ -68,7 +68,10 @@ FW_SUB int fw_neighbour_arp(const struct __sk_buff *skb, const struct fw_endpoin
 	return fw_neighbour_arp_reason(ep, p, &arp);
 }
 
-/* Link-layer address options (RFC 4861 4.6.1) of what leaves the pod hold its MAC. */
+/*
+ * What leaves the pod holds no options but its own MAC (RFC 4861 4.6.1) and the nonce of duplicate
+ * address detection (RFC 7527): neighbour discovery passes every policy and must carry nothing out.
+ */
 FW_SUB int fw_neighbour_options(const struct __sk_buff *skb, const struct fw_endpoint *ep,
 				const struct fw_packet *p, __u32 offset)
 {
@@ -82,9 +85,12 @@ FW_SUB int fw_neighbour_options(const struct __sk_buff *skb, const struct fw_end
 		if (offset + 8 > p->end || fw_load(skb, offset, option, sizeof(option)) ||
 		    !option[1])
 			return FW_REASON_BAD_NEIGHBOUR;
-		if (p->direction == FW_EGRESS && (option[0] == 1 || option[0] == 2) &&
-		    (option[1] != 1 || !fw_source_mac_own(ep, option + 2)))
-			return FW_REASON_SPOOFED_NEIGHBOUR;
+		if (p->direction == FW_EGRESS) {
+			if (option[1] != 1 || (option[0] != 1 && option[0] != 2 && option[0] != 14))
+				return FW_REASON_BAD_NEIGHBOUR;
+			if (option[0] != 14 && !fw_source_mac_own(ep, option + 2))
+				return FW_REASON_SPOOFED_NEIGHBOUR;
+		}
 		offset += option[1] * 8u;
 	}
 	return offset == p->end ? FW_REASON_NONE : FW_REASON_BAD_NEIGHBOUR;
@@ -100,6 +106,20 @@ enum fw_neighbour_type {
 	FW_NEIGHBOUR_REPORT2 = 143,
 };
 
+/*
+ * Link-scope groups, fe80::/10 and the pod's own /64. A router forwards anything else, whatever its
+ * hop limit says, and an isolated pod would have a way out.
+ */
+static __always_inline int fw_neighbour_on_link(const struct fw_endpoint *ep,
+						const union fw_addr *to)
+{
+	const union fw_addr *own = (const union fw_addr *)ep->ip6;
+
+	if (fw_addr_is_group(to))
+		return (to->b[1] & 0x0f) <= 2;
+	return (to->b[0] == 0xfe && (to->b[1] & 0xc0) == 0x80) || to->d[0] == own->d[0];
+}
+
 /* What leaves the pod. `target` is that of NS and NA. */
 static __always_inline int fw_neighbour_from(const struct fw_endpoint *ep,
 					     const struct fw_packet *p, __u8 type,
@@ -111,6 +131,10 @@ static __always_inline int fw_neighbour_from(const struct fw_endpoint *ep,
 
 	if (type == FW_NEIGHBOUR_RA || type == FW_NEIGHBOUR_REDIRECT || type == FW_NEIGHBOUR_QUERY)
 		return FW_REASON_ROGUE_ROUTER;
+	if (!fw_neighbour_on_link(ep, &p->key.remote) ||
+	    (type == FW_NEIGHBOUR_NS && !fw_addr_is_group(&p->key.remote) &&
+	     !fw_addr_equal(&p->key.remote, target)))
+		return FW_REASON_BAD_NEIGHBOUR;
 	if (type == FW_NEIGHBOUR_NA)
 		return own_source && own_target ? FW_REASON_NEIGHBOUR : FW_REASON_SPOOFED_NEIGHBOUR;
 	if (type == FW_NEIGHBOUR_NS && nobody) /* duplicate address detection, RFC 4862 5.4 */

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 * length: one fixture and one table for every test of flows; a second file would repeat both.
+ */
 /*
  * What flows do when policy moves, when tables fill, under GSO and through services: verdicts,
  * records, counters.
@@ -361,6 +362,30 @@ static void own_address_from_elsewhere_is_not_the_pod(void **state)
 	}
 }
 
+/* Neighbour discovery passes every policy: it must not leave the link, nor carry anything out. */
+static void neighbour_discovery_is_no_way_out(void **state)
+{
+	static const uint8_t bytes[6] = {'s', 'e', 'c', 'r', 'e', 't'};
+
+	(void)state;
+	fixture_forget();
+	fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
+	expect(packet_nd(FW_EGRESS, 135, POD6, PEER6, PEER6, 1, pod_mac), FW_REASON_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, POD6, "fe80::1", "fe80::1", 1, pod_mac),
+	       FW_REASON_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, "::", "ff02::1:ff00:5", POD6, 14, bytes),
+	       FW_REASON_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, POD6, WORLD6, WORLD6, 1, pod_mac),
+	       FW_REASON_BAD_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, POD6, PEER6, WORLD6, 1, pod_mac), FW_REASON_BAD_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 133, POD6, WORLD6, NULL, 1, pod_mac), FW_REASON_BAD_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 136, POD6, WORLD6, POD6, 2, pod_mac), FW_REASON_BAD_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, POD6, "ff0e::1:ff00:9", PEER6, 1, pod_mac),
+	       FW_REASON_BAD_NEIGHBOUR);
+	expect(packet_nd(FW_EGRESS, 135, POD6, "ff02::1:ff00:9", PEER6, 200, bytes),
+	       FW_REASON_BAD_NEIGHBOUR);
+}
+
 /* The node sends an ICMP error about somebody's flow: that does not make it the node's own. */
 static void an_error_of_the_node_opens_no_cut_flow(void **state)
 {
@@ -587,6 +612,7 @@ int main(void)
 		TEST(full_ring_changes_no_verdict),
 		TEST(hairpin_is_not_blocked_by_policy),
 		TEST(own_address_from_elsewhere_is_not_the_pod),
+		TEST(neighbour_discovery_is_no_way_out),
 		TEST(an_error_of_the_node_opens_no_cut_flow),
 		TEST(a_refused_syn_leaves_a_cut_flow_cut),
 		TEST(longest_prefix_and_exact_address),
