@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 * length: one fixture and one table for every test of flows; a second file would repeat both.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What flows do when policy moves, when tables fill, under GSO and through services: verdicts,
  * records, counters.
+ * length: one fixture and one table for every test of flows; a second file would repeat both.
  */
 #include "fixture.h"
 
