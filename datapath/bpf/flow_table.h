@@ -207,10 +207,19 @@ static __always_inline int fw_flow_weak(const struct fw_flow *flow)
 	return (flow->kind & FW_FLOW_FRAGMENT) || !(FW_READ(flow->ev) & FW_DECISION_ALLOW);
 }
 
+/* Upper half: what kind of slot is given up; lower half: its age in jiffies. */
+#define FW_WORTH_FREE	   (6ULL << 32)
+#define FW_WORTH_WEAK	   (5ULL << 32)
+#define FW_WORTH_CLOSED	   (4ULL << 32)
+#define FW_WORTH_HALF_OPEN (3ULL << 32)
+#define FW_WORTH_EXPIRED   (2ULL << 32)
+#define FW_WORTH_DEAD	   (1ULL << 32)
+
 /*
- * How willingly a slot is given up: 0 never. Order: free, denied or fragment, half-open, expired,
- * left behind by a sweeper that died; the oldest of its kind first. `weak` (a denied flow, a
- * fragment) never pushes out an allowed one.
+ * How willingly a slot is given up: 0 never. Order: free, denied or fragment, closed by both sides,
+ * half-open, expired, left behind by a sweeper that died; the oldest of its kind first. `weak` (a
+ * denied flow, a fragment) never pushes out an allowed one. Closed ones do not wait for their time:
+ * a pod with many short connections would fill its table with them.
  */
 static __always_inline __u64 fw_flow_worth(const struct fw_flow *flow, __u64 ctl, __u32 now,
 					   int weak)
@@ -218,20 +227,23 @@ static __always_inline __u64 fw_flow_worth(const struct fw_flow *flow, __u64 ctl
 	__u64 age = now - FW_READ(flow->seen);
 
 	if ((ctl & FW_CTL_STATE) == FW_CTL_FREE)
-		return 5ULL << 32;
+		return FW_WORTH_FREE;
 	if ((ctl & FW_CTL_STATE) == FW_CTL_DEAD)
-		return age > (__u64)FW_DEAD_IDLE * fw_hz && age < 1ULL << 31 ? 1ULL << 32 | age : 0;
+		return age > (__u64)FW_DEAD_IDLE * fw_hz && age < 1ULL << 31 ? FW_WORTH_DEAD | age
+									     : 0;
 	if ((ctl & FW_CTL_STATE) != FW_CTL_VALID)
 		return 0;
 	if (age >= 1ULL << 31) /* written by a CPU whose jiffies are ahead of ours */
 		age = 0;
 	if (fw_flow_weak(flow))
-		return 4ULL << 32 | age;
+		return FW_WORTH_WEAK | age;
 	if (weak)
 		return 0;
+	if ((flow->state & FW_FLOW_CLOSED) == FW_FLOW_CLOSED)
+		return FW_WORTH_CLOSED | age;
 	if ((flow->state & FW_FLOW_BOTH) != FW_FLOW_BOTH)
-		return 3ULL << 32 | age;
-	return age > (__u64)fw_flow_idle(flow) * fw_hz ? 2ULL << 32 | age : 0;
+		return FW_WORTH_HALF_OPEN | age;
+	return age > (__u64)fw_flow_idle(flow) * fw_hz ? FW_WORTH_EXPIRED | age : 0;
 }
 
 /* The slot of two buckets that is given up most willingly; its ctl goes to *ret_ctl. */
@@ -256,7 +268,7 @@ FW_SUB __u32 fw_flow_choose(struct fw_packet *p, __u32 row, int weak, __u64 *ret
 		*ret_worth = worth;
 		*ret_ctl = ctl;
 		chosen = row * FW_BUCKET_SLOTS + index;
-		if (worth == 5ULL << 32)
+		if (worth == FW_WORTH_FREE)
 			break;
 	}
 	return chosen;
@@ -323,7 +335,7 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 	for (int try = 0;; try++) {
 		worth = 0;
 		id = fw_flow_choose(p, row1, weak, &worth, &ctl);
-		if (worth != 5ULL << 32) {
+		if (worth != FW_WORTH_FREE) {
 			other = fw_flow_choose(p, row2, weak, &worth, &ctl);
 			if (other != FW_NO_SLOT)
 				id = other;
@@ -356,7 +368,7 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 		p->flow = FW_NO_SLOT;
 		return FW_INSERT_TWIN;
 	}
-	return worth >> 32 == 5 ? FW_INSERTED : FW_INSERT_EVICTED;
+	return worth == FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED;
 }
 
 /* Rule 6: stores p->ev (and p->state) in the slot that p->ctl vouches for. 0 when stored. */

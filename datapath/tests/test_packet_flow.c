@@ -198,6 +198,29 @@ static void evicted_flow_tells_its_counters(void **state)
 	}
 }
 
+/* A pod that opens and closes many connections is never refused one because of those it closed. */
+static void closed_connections_give_way_at_once(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		fixture_forget();
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		fx->ep->flow_mask = 0;
+		for (uint16_t port = 1; port <= 8; port++) {
+			expect(TCP(family, way, port, 6, SYN), FW_REASON_POLICY_ALLOW);
+			expect(TCP(family, !way, port, 6, SYN | ACK), FW_REASON_FLOW);
+		}
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_TABLE_FULL); /* all are open */
+		expect(TCP(family, way, 5, 6, FIN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_TABLE_FULL); /* half closed is open */
+		expect(TCP(family, !way, 5, 6, FIN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_POLICY_ALLOW);
+		assert_int_equal(fx->events[0].type, FW_EVENT_EVICT);
+		assert_int_equal(fx->events[0].local_port, 5);
+	}
+}
+
 static void eviction_order_is_denied_half_open_expired(void **state)
 {
 	(void)state;
@@ -606,6 +629,7 @@ int main(void)
 		TEST(no_decision_bit_of_ours_is_told),
 		TEST(counts_are_exact_under_gso),
 		TEST(evicted_flow_tells_its_counters),
+		TEST(closed_connections_give_way_at_once),
 		TEST(eviction_order_is_denied_half_open_expired),
 		TEST(denied_flood_keeps_to_its_budget_of_records),
 		TEST(malformed_flood_keeps_to_its_budget_of_records),
