@@ -367,15 +367,27 @@ static const char *reason_name(uint8_t reason)
 	return reason < FW_REASON_COUNT ? names[reason] : "?";
 }
 
-static int run(struct fw_kernel *kernel, const struct row *row, uint8_t direction,
+/* What a pod sends to itself comes back from its own device; all else from another one. */
+static bool is_hairpin(const struct fw_end *end)
+{
+	for (size_t i = 0; i < end->pod->ip_count; i++) {
+		if (fw_ip_equal(&end->pod->ips[i], &end->remote))
+			return true;
+	}
+	return fw_ip_equal(&end->local, &end->remote);
+}
+
+static int run(struct fw_kernel *kernel, const struct row *row, const struct fw_end *end,
 	       const uint8_t *bytes, size_t len, int *ret_verdict, struct fw_err *err)
 {
-	struct __sk_buff context = {.ifindex = row->ifindex,
-				    .ingress_ifindex = direction == FW_INGRESS ? 1 : 0};
+	const uint8_t direction = end->direction;
+	struct __sk_buff context = {.ifindex = row->ifindex};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = bytes, .data_size_in = (uint32_t)len,
 		    .ctx_in = &context, .ctx_size_in = sizeof(context));
 	int r;
 
+	if (direction == FW_INGRESS)
+		context.ingress_ifindex = is_hairpin(end) ? row->ifindex : 1;
 	kernel->has_event = false;
 	r = bpf_prog_test_run_opts(kernel->program[direction], &options);
 	if (r < 0)
@@ -432,8 +444,7 @@ static int send(struct fw_kernel *kernel, struct row *row, const struct fw_end *
 
 	mac_of((uint32_t)(row - kernel->rows), egress ? packet.source_mac : packet.destination_mac);
 	memcpy(egress ? packet.destination_mac : packet.source_mac, gateway, 6);
-	return run(kernel, row, end->direction, bytes, fw_packet_build(&packet, bytes), ret_verdict,
-		   err);
+	return run(kernel, row, end, bytes, fw_packet_build(&packet, bytes), ret_verdict, err);
 }
 
 static int find_row(struct fw_kernel *kernel, const struct fw_end *end, struct row **ret_row,
