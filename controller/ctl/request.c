@@ -24,21 +24,6 @@ static const char *const op_names[FW_OP_COUNT] = {
 	[FW_OP_ENFORCEMENT] = "enforcement",
 };
 
-static int take(const cJSON *root, const char *name, char *to, size_t size, bool needed,
-		struct fw_err *err)
-{
-	const char *text;
-	int r = needed ? fw_wire_string(root, name, size - 1, &text, err)
-		       : fw_wire_string_or(root, name, size - 1, "", &text, err);
-
-	if (r < 0)
-		return r;
-	if (needed && !*text)
-		return fw_err_set(err, -EINVAL, "%s: empty", name);
-	memcpy(to, text, strlen(text) + 1);
-	return 0;
-}
-
 /* CNI specification: alphanumerics, then also underscore, dot and hyphen; interface names as Linux
  * takes them. */
 static int check_key(const struct fw_sandbox_info *info, struct fw_err *err)
@@ -64,11 +49,11 @@ static int check_key(const struct fw_sandbox_info *info, struct fw_err *err)
 
 static int take_key(const cJSON *root, struct fw_sandbox_info *info, struct fw_err *err)
 {
-	int r = take(root, "containerId", info->container_id, sizeof(info->container_id), true,
-		     err);
+	int r = fw_wire_copy(root, "containerId", info->container_id, sizeof(info->container_id),
+			     true, err);
 
 	if (r == 0)
-		r = take(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
+		r = fw_wire_copy(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
 	return r < 0 ? r : check_key(info, err);
 }
 
@@ -79,11 +64,12 @@ static int parse_add(const cJSON *root, struct fw_request *request, struct fw_er
 	int r = take_key(root, info, err);
 
 	if (r == 0)
-		r = take(root, "namespace", info->namespace, sizeof(info->namespace), false, err);
+		r = fw_wire_copy(root, "namespace", info->namespace, sizeof(info->namespace), false,
+				 err);
 	if (r == 0)
-		r = take(root, "name", info->name, sizeof(info->name), false, err);
+		r = fw_wire_copy(root, "name", info->name, sizeof(info->name), false, err);
 	if (r == 0)
-		r = take(root, "uid", info->uid, sizeof(info->uid), false, err);
+		r = fw_wire_copy(root, "uid", info->uid, sizeof(info->uid), false, err);
 	if (r == 0)
 		r = fw_wire_ips(root, "ips", info->ips, FW_SANDBOX_IPS_MAX, &info->ip_count, err);
 	if (r == 0)
@@ -114,7 +100,7 @@ static int parse_flows(const cJSON *root, struct fw_request *request, struct fw_
 
 static int parse_policies(const cJSON *root, struct fw_request *request, struct fw_err *err)
 {
-	int r = take(root, "pod", request->pod, sizeof(request->pod), false, err);
+	int r = fw_wire_copy(root, "pod", request->pod, sizeof(request->pod), false, err);
 	const char *slash = strchr(request->pod, '/');
 
 	if (r < 0)

@@ -14,34 +14,20 @@
 #include "base/cleanup.h"
 #include "node/wire.h"
 
-static int take(const cJSON *root, const char *name, char *to, size_t size, bool needed,
-		struct fw_err *err)
-{
-	const char *text;
-	int r = needed ? fw_wire_string(root, name, size - 1, &text, err)
-		       : fw_wire_string_or(root, name, size - 1, "", &text, err);
-
-	if (r < 0)
-		return r;
-	if (needed && !*text)
-		return fw_err_set(err, -EINVAL, "%s: empty", name);
-	memcpy(to, text, strlen(text) + 1);
-	return 0;
-}
-
 static int take_names(const cJSON *root, struct fw_sandbox_info *info, struct fw_err *err)
 {
-	int r = take(root, "containerId", info->container_id, sizeof(info->container_id), true,
-		     err);
+	int r = fw_wire_copy(root, "containerId", info->container_id, sizeof(info->container_id),
+			     true, err);
 
 	if (r == 0)
-		r = take(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
+		r = fw_wire_copy(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
 	if (r == 0)
-		r = take(root, "namespace", info->namespace, sizeof(info->namespace), false, err);
+		r = fw_wire_copy(root, "namespace", info->namespace, sizeof(info->namespace), false,
+				 err);
 	if (r == 0)
-		r = take(root, "name", info->name, sizeof(info->name), false, err);
+		r = fw_wire_copy(root, "name", info->name, sizeof(info->name), false, err);
 	if (r == 0)
-		r = take(root, "uid", info->uid, sizeof(info->uid), false, err);
+		r = fw_wire_copy(root, "uid", info->uid, sizeof(info->uid), false, err);
 	return r;
 }
 
@@ -65,13 +51,13 @@ static int take_place(const cJSON *root, struct fw_sandbox_info *info, struct fw
 		return r;
 	info->in_sandbox = !strcmp(hook, "sandbox");
 	info->ifindex = (uint32_t)number;
-	r = take(root, "device", info->device, sizeof(info->device), true, err);
+	r = fw_wire_copy(root, "device", info->device, sizeof(info->device), true, err);
 	if (r == 0)
 		r = fw_wire_mac(root, "mac", info->mac, err);
 	if (r == 0)
 		r = fw_wire_ips(root, "ips", info->ips, FW_SANDBOX_IPS_MAX, &info->ip_count, err);
 	if (r == 0)
-		r = take(root, "netns", info->netns, sizeof(info->netns), false, err);
+		r = fw_wire_copy(root, "netns", info->netns, sizeof(info->netns), false, err);
 	if (r == 0 && fw_wire_get(root, "netnsInode"))
 		r = fw_wire_number(root, "netnsInode", UINT64_MAX, &info->netns_inode, err);
 	info->placed = r == 0;

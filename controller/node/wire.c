@@ -209,3 +209,18 @@ int fw_wire_mac(const cJSON *object, const char *name, uint8_t *ret_mac, struct 
 	memcpy(ret_mac, mac, sizeof(mac));
 	return 0;
 }
+
+int fw_wire_copy(const cJSON *root, const char *name, char *to, size_t size, bool needed,
+		 struct fw_err *err)
+{
+	const char *text;
+	int r = needed ? fw_wire_string(root, name, size - 1, &text, err)
+		       : fw_wire_string_or(root, name, size - 1, "", &text, err);
+
+	if (r < 0)
+		return r;
+	if (needed && !*text)
+		return fw_err_set(err, -EINVAL, "%s: empty", name);
+	memcpy(to, text, strlen(text) + 1);
+	return 0;
+}

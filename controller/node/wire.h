@@ -37,4 +37,11 @@ int fw_wire_ips(const cJSON *object, const char *name, struct fw_ip *ips, size_t
 /* "02:00:00:00:00:01" */
 int fw_wire_mac(const cJSON *object, const char *name, uint8_t *ret_mac, struct fw_err *err);
 
+/*
+ * Copies a string member into `to` (size bytes with the NUL; a longer one is an error). Absent: ""
+ * unless `needed`, and what is needed may not be empty. -EINVAL with a text that names the member.
+ */
+int fw_wire_copy(const cJSON *root, const char *name, char *to, size_t size, bool needed,
+		 struct fw_err *err);
+
 #endif
