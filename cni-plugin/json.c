@@ -53,6 +53,19 @@ static int check_bytes(const char *text, size_t len, struct fw_err *err)
 	return 0;
 }
 
+/* cJSON reads 1e999 as infinity, which it would print as null: what comes in could not go out. */
+static bool all_finite(const cJSON *item)
+{
+	const cJSON *child;
+
+	if (cJSON_IsNumber(item) && !isfinite(item->valuedouble))
+		return false;
+	cJSON_ArrayForEach(child, item)
+		if (!all_finite(child))
+			return false;
+	return true;
+}
+
 int fw_json_parse(const char *text, size_t len, cJSON **ret_root, struct fw_err *err)
 {
 	const char *end = NULL;
@@ -71,6 +84,10 @@ int fw_json_parse(const char *text, size_t len, cJSON **ret_root, struct fw_err 
 		fw_json_free(&root);
 		return fw_err_set(err, -EINVAL, "garbage behind the JSON value at byte %zu",
 				  (size_t)(end - text));
+	}
+	if (!all_finite(root)) {
+		fw_json_free(&root);
+		return fw_err_set(err, -EINVAL, "a number that is too large");
 	}
 	*ret_root = root;
 	return 0;
