@@ -77,7 +77,7 @@ demo-down: ## remove every trace of a demo that was left up
 bench: tests ## every figure beside its budget; fails when one is over
 	@e2e/bench/run $(BUILD)
 
-prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8
+prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8; goes on where it was interrupted
 	@e2e/oracle/prove --long $(BUILD)
 
 lint: ## layers, format, forbidden functions
