@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -70,6 +71,10 @@ int fw_state_lock(const char *run_dir, uint64_t owner, enum fw_state_lock_how ho
 	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return fw_err_errno(err, -errno, "%s", path);
+	/* podwalld, which need not be root, takes this lock, too */
+	struct stat dir;
+	if (geteuid() == 0 && stat(run_dir, &dir) == 0 && dir.st_uid != 0)
+		(void)!fchown(fd, dir.st_uid, dir.st_gid);
 	/* two endpoints that share the low bits only wait for each other */
 	struct flock lock = {.l_type = F_WRLCK,
 			     .l_whence = SEEK_SET,

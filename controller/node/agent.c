@@ -233,6 +233,8 @@ int fw_agent_new(struct event_base *base, const struct fw_agent_options *options
 	agent->started_ns = fw_agent_wall();
 	r = check_folder(options->objects, err);
 	if (r == 0)
+		r = fw_agent_check_privilege(err);
+	if (r == 0)
 		r = make_parts(agent, err);
 	if (r < 0)
 		return r;

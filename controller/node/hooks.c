@@ -18,6 +18,9 @@
 
 #define CHECK_SHARES 10u
 #define RETRY_NS     (60000 * FW_MS)
+#define NEEDS_SYS_ADMIN                                                                            \
+	"no tcx link is pinned for its hook inside the sandbox, and podwalld needs "               \
+	"CAP_SYS_ADMIN to look there"
 
 static void leave(int *home)
 {
@@ -65,13 +68,28 @@ static struct fw_hook hook_of(const struct fw_sandbox_info *info)
 				.constant = info->slot >= FW_IFINDEX_SLOTS};
 }
 
+/*
+ * The hook as this process can reach it. Entering a sandbox takes CAP_SYS_ADMIN: without it only
+ * its pinned links are within reach, and a number of a device would mean another one here.
+ */
+static int reach(const struct fw_sandbox_info *info, struct fw_hook *ret_hook, int *ret_home)
+{
+	int r = enter(info, ret_home);
+
+	*ret_hook = hook_of(info);
+	if (r == -EPERM)
+		ret_hook->ifindex = 0;
+	return r == -EPERM ? 0 : r;
+}
+
 bool fw_agent_device_alive(const struct fw_sandbox_info *info)
 {
 	_cleanup_(leave) int home = -1;
 	char name[IF_NAMESIZE];
+	int r = info->placed ? enter(info, &home) : -ENODEV;
 
-	if (!info->placed || enter(info, &home) < 0)
-		return false;
+	if (r < 0)
+		return r == -EPERM; /* the sandbox is there */
 	return if_indextoname(info->ifindex, name) && !strcmp(name, info->device);
 }
 
@@ -112,8 +130,8 @@ static void attach(struct fw_agent *agent, struct fw_agent_endpoint *endpoint, b
 
 void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 {
-	const struct fw_hook hook = hook_of(&endpoint->info);
 	_cleanup_(leave) int home = -1;
+	struct fw_hook hook;
 	enum fw_hook_kind kind = FW_HOOK_NONE;
 	struct fw_err err = {""};
 	bool was_covered = endpoint->hook == FW_HOOK_CLSACT || endpoint->hook == FW_HOOK_TCX;
@@ -123,7 +141,7 @@ void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 		set_trouble(agent, endpoint, "its device is gone");
 		return;
 	}
-	if (enter(&endpoint->info, &home) < 0)
+	if (reach(&endpoint->info, &hook, &home) < 0)
 		return;
 	if (fw_hook_query(agent->datapath, &hook, &kind, &err) < 0) {
 		set_trouble(agent, endpoint, err.text);
@@ -131,7 +149,9 @@ void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 	}
 	endpoint->hook = kind;
 	if (kind == FW_HOOK_NONE || kind == FW_HOOK_PARTIAL) {
-		if (fw_agent_now() >= endpoint->retry_ns)
+		if (!hook.ifindex)
+			set_trouble(agent, endpoint, NEEDS_SYS_ADMIN);
+		else if (fw_agent_now() >= endpoint->retry_ns)
 			attach(agent, endpoint, was_covered);
 	} else if (endpoint->retry_ns < fw_agent_now()) {
 		set_trouble(agent, endpoint, "");
@@ -140,13 +160,13 @@ void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 
 void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 {
-	const struct fw_hook hook = hook_of(&endpoint->info);
 	_cleanup_(leave) int home = -1;
+	struct fw_hook hook;
 	struct fw_err err = {""};
 
 	if (endpoint->hook != FW_HOOK_CLSACT && endpoint->hook != FW_HOOK_TCX)
 		return;
-	if (enter(&endpoint->info, &home) < 0)
+	if (reach(&endpoint->info, &hook, &home) < 0)
 		return;
 	if (fw_hook_refresh(agent->datapath, &hook, &err) < 0)
 		set_trouble(agent, endpoint, err.text);

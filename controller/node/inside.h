@@ -70,6 +70,9 @@ uint64_t fw_agent_wall(void); /* CLOCK_REALTIME */
 void fw_agent_log(struct fw_agent *agent, enum fw_log_level level, const char *format, ...)
 	FW_PRINTF(3, 4);
 
+/* privilege.c: -EPERM with a text that names each capability that is missing. */
+int fw_agent_check_privilege(struct fw_err *err);
+
 /* lock.c: *ret_fd holds the lock until it is closed. -EBUSY with a text. */
 int fw_agent_lock_run(const char *run_dir, int *ret_fd, struct fw_err *err);
 int fw_agent_lock_pins(const char *pin_dir, int *ret_fd, struct fw_err *err);

@@ -64,6 +64,9 @@ int fw_pin_mount(const char *pin_dir, struct fw_err *err);
 int fw_pin_mkdir(const char *path, struct fw_err *err); /* with its parents */
 int fw_pin_lock(const char *path, int *ret_fd, struct fw_err *err);
 int fw_pin_get(const char *path, int *ret_fd, struct fw_err *err);
+/* Pins, and gives the pin to the owner of its directory: the plugin is root, podwalld need not be.
+ */
+int fw_pin_make(int fd, const char *path, struct fw_err *err);
 int fw_pin_replace(int fd, const char *path,
 		   struct fw_err *err);			      /* atomically; under fw_pin_lock() */
 int fw_pin_remove_tree(const char *path, struct fw_err *err); /* 0 when it is not there */

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 
@@ -161,6 +162,38 @@ int fw_pin_get(const char *path, int *ret_fd, struct fw_err *err)
 	return 0;
 }
 
+static int give_to_owner(const char *path, struct fw_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[FW_PIN_TEXT];
+	struct stat st;
+	int r;
+
+	if (geteuid() != 0 || !slash)
+		return 0;
+	r = fw_pin_path(directory, err, "%.*s", (int)(slash - path), path);
+	if (r < 0)
+		return r;
+	if (stat(directory, &st) < 0)
+		return fw_err_errno(err, -errno, "%s", directory);
+	if (st.st_uid != 0 && lchown(path, st.st_uid, st.st_gid) < 0)
+		return fw_err_errno(err, -errno, "cannot give %s to user %u", path,
+				    (unsigned int)st.st_uid);
+	return 0;
+}
+
+int fw_pin_make(int fd, const char *path, struct fw_err *err)
+{
+	int r = bpf_obj_pin(fd, path);
+
+	if (r < 0)
+		return fw_err_errno(err, r, "cannot pin %s%s", path, fw_capability_hint(r));
+	r = give_to_owner(path, err);
+	if (r < 0)
+		(void)unlink(path);
+	return r;
+}
+
 int fw_pin_replace(int fd, const char *path, struct fw_err *err)
 {
 	char fresh[FW_PIN_TEXT];
@@ -170,9 +203,9 @@ int fw_pin_replace(int fd, const char *path, struct fw_err *err)
 		return r;
 	if (unlink(fresh) < 0 && errno != ENOENT)
 		return fw_err_errno(err, -errno, "cannot remove %s", fresh);
-	r = bpf_obj_pin(fd, fresh);
+	r = fw_pin_make(fd, fresh, err);
 	if (r < 0)
-		return fw_err_errno(err, r, "cannot pin %s%s", fresh, fw_capability_hint(r));
+		return r;
 	if (rename(fresh, path) < 0) {
 		r = -errno;
 		(void)unlink(fresh);

@@ -96,8 +96,7 @@ int fw_tcx_attach(struct fw_datapath *datapath, const struct fw_hook *hook, bool
 		return fw_err_errno(err, fd, "tcx %s of device %u%s",
 				    type == BPF_TCX_EGRESS ? "egress" : "ingress", hook->ifindex,
 				    fw_capability_hint(fd));
-	r = bpf_obj_pin(fd, path);
-	return r < 0 ? fw_err_errno(err, r, "cannot pin %s", path) : 0;
+	return fw_pin_make(fd, path, err);
 }
 
 int fw_tcx_detach(struct fw_datapath *datapath, uint32_t slot, bool from, struct fw_err *err)
