@@ -28,7 +28,7 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-place
 	$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DFW_LOADS_IN_ORDER)
 
 # folder -> library, in link order (users first)
-LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/compile controller/api controller/model \
+LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/compile controller/kube controller/api controller/model \
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
@@ -154,7 +154,7 @@ $(BUILD)/cjson/libcjson.a:
 	$(Q)ar rcs $@ $(@D)/cJSON.o
 
 # libFuzzer targets are built from sources, instrumented; each a second time with its planted bug
-FUZZED := $(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c)
+FUZZED := $(wildcard datapath/base/*.c controller/model/*.c controller/api/*.c) controller/kube/split.c
 FUZZ_CC = $(CLANG) $(filter-out -Werror -fPIE -W%,$(ALL_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined
 
