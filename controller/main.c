@@ -43,6 +43,7 @@ enum {
 	OPT_EVENTS,
 	OPT_LOG_LEVEL,
 	OPT_NO_PROMOTE,
+	OPT_REMOVE,
 };
 
 static const struct argp_option options[] = {
@@ -78,6 +79,10 @@ static const struct argp_option options[] = {
 	{0, 0, 0, 0, "Other:", 3},
 	{"no-promote", OPT_NO_PROMOTE, 0, 0,
 	 "leave hooks on clsact, do not promote them to tcx links", 3},
+	{"remove", OPT_REMOVE, 0, 0,
+	 "take Podwall off this node and end: programs, pins and files of these places go, pods go "
+	 "on without a firewall",
+	 3},
 	{"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
 	 "error, warning, info (default) or debug; logs go to standard error", 3},
 	{0, 0, 0, 0, NULL, 0},
@@ -99,6 +104,7 @@ const char *argp_program_version = "podwalld " FW_VERSION;
 struct arguments {
 	struct fw_agent_options agent;
 	enum fw_log_level level;
+	bool remove;
 	char hostname[HOST_NAME_MAX + 1];
 };
 
@@ -231,11 +237,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 	case OPT_NO_PROMOTE:
 		agent->no_promote = true;
 		return 0;
+	case OPT_REMOVE:
+		arguments->remove = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': podwalld takes options only", text);
 		return 0;
 	case ARGP_KEY_END:
-		if (!agent->objects)
+		if (!agent->objects && !arguments->remove)
 			argp_error(state, "--objects is needed: the folder of Kubernetes objects");
 		return 0;
 	default:
@@ -323,6 +332,20 @@ static int run(struct arguments *arguments, struct event_base *base, struct fw_e
 	return r;
 }
 
+static int take_off(const struct arguments *arguments, struct fw_err *err)
+{
+	char text[128];
+	size_t pods = 0;
+	int r = fw_agent_remove(&arguments->agent, &pods, err);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(text, sizeof(text), "removed: %zu pod interface%s without a firewall now",
+		       pods, pods == 1 ? "" : "s");
+	log_line(FW_LOG_INFO, text, (void *)(uintptr_t)arguments);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {options, parse_option, NULL, doc, NULL, NULL, NULL};
@@ -351,7 +374,7 @@ int main(int argc, char **argv)
 		log_line(FW_LOG_ERROR, "no event loop", &arguments);
 		return EXIT_FAILURE;
 	}
-	r = run(&arguments, base, &err);
+	r = arguments.remove ? take_off(&arguments, &err) : run(&arguments, base, &err);
 	event_base_free(base);
 	libevent_global_shutdown();
 	if (r < 0)

@@ -70,6 +70,12 @@ struct fw_agent;
 int fw_agent_new(struct event_base *base, const struct fw_agent_options *options,
 		 struct fw_agent **ret_agent, struct fw_err *err);
 void fw_agent_free(struct fw_agent **agent);
+/*
+ * Takes Podwall off the node instead (remove.c): hooks, pins, files. The pods go on, open;
+ * *ret_pods: how many. -EBUSY with a text while a podwalld runs or the plugin is at work. 0 also
+ * when there was nothing.
+ */
+int fw_agent_remove(const struct fw_agent_options *options, size_t *ret_pods, struct fw_err *err);
 /* Reads the endpoint files and checks every hook now (SIGHUP). */
 void fw_agent_rescan(struct fw_agent *agent);
 
