@@ -146,6 +146,12 @@ $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS) $(BUILD)/cjson/l
 	$(Q)$(CC) $(ALL_CFLAGS) -static $^ -o $@ $(shell pkg-config --static --libs libelf) -Wl,--start-group -lbpf -lelf -lz -Wl,--end-group
 endif
 
+# the plugin's control in e2e/bench/cni starts as the plugin does
+$(BUILD)/tools/tool_round_trip: cni-plugin/tests/tool_round_trip.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) -MF $@.d $< -o $@
+
 $(BUILD)/cjson/libcjson.a:
 	@mkdir -p $(@D)
 	$(call say,CC,cjson)

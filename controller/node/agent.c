@@ -231,6 +231,7 @@ int fw_agent_new(struct event_base *base, const struct fw_agent_options *options
 	agent->options = *options;
 	agent->run_lock = agent->pin_lock = -1;
 	agent->started_ns = fw_agent_wall();
+	agent->promoted_ns = fw_agent_now();
 	r = check_folder(options->objects, err);
 	if (r == 0)
 		r = fw_agent_check_privilege(err);

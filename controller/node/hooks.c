@@ -18,6 +18,8 @@
 
 #define CHECK_SHARES 10u
 #define RETRY_NS     (60000 * FW_MS)
+#define QUIET_NS     (2000 * FW_MS)  /* without ADD and DEL: promotions go on */
+#define RARELY_NS    (10000 * FW_MS) /* between two promotions where it is never quiet */
 #define NEEDS_SYS_ADMIN                                                                            \
 	"no tcx link is pinned for its hook inside the sandbox, and podwalld needs "               \
 	"CAP_SYS_ADMIN to look there"
@@ -230,15 +232,30 @@ static bool promote(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 	return true;
 }
 
+/*
+ * A promotion holds RTNL for two grace periods (20 ms), and whoever makes an interface waits for
+ * it. Pods come in bursts, so the next ADD is awaited for a while; where they never stop coming,
+ * two in a thousand ADDs meet a promotion.
+ */
+static bool is_time_to_promote(const struct fw_agent *agent)
+{
+	uint64_t now = fw_agent_now();
+
+	return !agent->waiters &&
+	       (now - agent->asked_ns >= QUIET_NS || now - agent->promoted_ns >= RARELY_NS);
+}
+
 void fw_agent_promote_one(struct fw_agent *agent)
 {
 	struct fw_agent_endpoint *endpoint, *tmp;
 
-	if (agent->options.no_promote || agent->waiters || !fw_hook_tcx_supported())
+	if (agent->options.no_promote || !is_time_to_promote(agent) || !fw_hook_tcx_supported())
 		return;
 	HASH_ITER(hh, agent->endpoints, endpoint, tmp) {
-		if (endpoint->hook == FW_HOOK_CLSACT && !endpoint->info.in_sandbox &&
-		    fw_agent_now() >= endpoint->retry_ns && promote(agent, endpoint))
-			return;
+		if (endpoint->hook != FW_HOOK_CLSACT || endpoint->info.in_sandbox ||
+		    fw_agent_now() < endpoint->retry_ns || !promote(agent, endpoint))
+			continue;
+		agent->promoted_ns = fw_agent_now();
+		return;
 	}
 }

@@ -59,6 +59,8 @@ struct fw_agent {
 	uint64_t compiled, applied;   /* revisions */
 	struct timespec folder_mtime; /* of the endpoint files */
 	uint64_t check_after;	      /* owner: the check goes round in this order */
+	uint64_t asked_ns;	      /* when the plugin last asked, 0 never */
+	uint64_t promoted_ns;	      /* when a hook was last promoted; at first, the start */
 	uint64_t started_ns, programs_ns, changed_ns;
 	struct fw_agent_latency latency;
 	struct fw_apply_stats stats; /* of the last apply */

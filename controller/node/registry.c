@@ -262,6 +262,7 @@ int fw_agent_add(struct fw_agent *agent, const struct fw_sandbox_info *info, uns
 	struct fw_agent_endpoint *endpoint;
 	int r = check_row(agent, info, err);
 
+	agent->asked_ns = fw_agent_now();
 	if (r < 0)
 		return r;
 	if (!copy)
@@ -300,6 +301,7 @@ int fw_agent_del(struct fw_agent *agent, const char *container_id, const char *i
 		fw_agent_find(agent, fw_endpoint_owner(container_id, ifname));
 
 	(void)err;
+	agent->asked_ns = fw_agent_now();
 	if (!endpoint)
 		return 0;
 	/* the last records of the pod, before its region is another's */
