@@ -48,6 +48,7 @@ static const struct fw_decision_name builtin[FW_DECISION_FIRST] = {
 	BUILTIN(FW_DECIDED_RELATED, FW_VERDICT_ALLOW, "error of an allowed flow"),
 	BUILTIN(FW_DECIDED_TABLE_FULL, FW_VERDICT_DENY, "flow table full"),
 	BUILTIN(FW_DECIDED_MULTICAST, FW_VERDICT_DENY, "multicast that nothing allowed"),
+	BUILTIN(FW_DECIDED_OLDER, FW_VERDICT_ALLOW, "older than podwall"),
 };
 
 static int grow(void **array, uint32_t *size, uint32_t need)

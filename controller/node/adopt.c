@@ -144,6 +144,7 @@ static int adopt_locked(struct fw_agent *agent, int folder, const char *name, st
 	const struct fw_endpoint *row;
 	uint64_t owner;
 	uint32_t slot;
+	bool late;
 	int r;
 
 	if (!info)
@@ -161,8 +162,9 @@ static int adopt_locked(struct fw_agent *agent, int folder, const char *name, st
 		return 0;
 	}
 	if (info->slot == FW_SANDBOX_UNPLACED)
-		return 0; /* an ADD that was killed: the runtime calls DEL */
-	if (slot == FW_NO_SLOT) {
+		return 0;	   /* an ADD that was killed: the runtime calls DEL */
+	late = slot == FW_NO_SLOT; /* and with the row its flows */
+	if (late) {
 		r = make_row(agent, info, err);
 		if (r < 0)
 			return r;
@@ -172,7 +174,10 @@ static int adopt_locked(struct fw_agent *agent, int folder, const char *name, st
 		if (row->state == FW_EP_CLAIMED)
 			return 0; /* an ADD or DEL that was killed */
 	}
-	return fw_agent_register(agent, info, &endpoint, err);
+	r = fw_agent_register(agent, info, &endpoint, err);
+	if (r == 0 && late)
+		endpoint->late = agent->late = true;
+	return r;
 }
 
 /* False when the plugin is at work on it: to be looked at again. */
@@ -248,6 +253,7 @@ void fw_agent_adopt(struct fw_agent *agent, bool always)
 		if (!adopt_file(agent, folder, found[i].name))
 			agent->folder_mtime = (struct timespec){0};
 	}
+	fw_agent_seed(agent);
 	if (!always && (released || HASH_COUNT(agent->endpoints) != before))
 		event_active(agent->work, EV_TIMEOUT, 0);
 }

@@ -291,6 +291,7 @@ void fw_agent_rescan(struct fw_agent *agent)
 	fw_agent_adopt(agent, true);
 	HASH_ITER(hh, agent->endpoints, endpoint, next)
 		fw_agent_cover(agent, endpoint);
+	fw_agent_seed(agent);
 	fw_agent_work(agent, 0);
 }
 

@@ -124,6 +124,8 @@ static void attach(struct fw_agent *agent, struct fw_agent_endpoint *endpoint, b
 	}
 	if (was_known)
 		endpoint->restored_ns = fw_agent_wall();
+	else
+		endpoint->late = agent->late = true;
 	fw_agent_log(agent, FW_LOG_WARNING,
 		     "%s/%s (%s): our programs were not attached: attached again",
 		     endpoint->info.namespace, endpoint->info.name, endpoint->info.device);
@@ -208,6 +210,7 @@ void fw_agent_check_some(struct fw_agent *agent)
 		agent->check_after = endpoint->owner;
 		fw_agent_cover(agent, endpoint);
 	}
+	fw_agent_seed(agent);
 }
 
 /* False when it cannot be tried now: the plugin is at work on it, or has released it. */

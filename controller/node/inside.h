@@ -20,7 +20,9 @@ struct fw_agent_endpoint {
 	enum fw_hook_kind hook;
 	uint64_t retry_ns;    /* no promotion and no re-attach before this */
 	uint64_t restored_ns; /* when its hook was last put back, 0 never */
-	char trouble[256];    /* why it is not covered or not promoted, "" when all is well */
+	bool late;	      /* its hook came while it ran: fw_agent_seed() has work */
+	uint32_t seeds;
+	char trouble[256]; /* why it is not covered or not promoted, "" when all is well */
 	UT_hash_handle hh;
 };
 
@@ -53,6 +55,7 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake;
 	uint64_t tickets, sequence;
+	bool late;		      /* some endpoint is */
 	bool started;		      /* the source has delivered its first content */
 	bool again;		      /* apply once more after finish: something may fit then */
 	bool failed;		      /* the last compile or apply did */
@@ -123,6 +126,9 @@ void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint
 void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info);
 void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */
 void fw_agent_promote_one(struct fw_agent *agent);
+
+/* seed.c: connections of endpoints marked late, from conntrack into their flow tables. */
+void fw_agent_seed(struct fw_agent *agent);
 
 /*
  * keep.c: the source's removes go through here. What a sandbox of this node still needs stays in

@@ -25,6 +25,7 @@
 #define FW_BPF_FLOW_TABLE_H
 
 #include "emit.h"
+#include "fw/flow_hash.h"
 
 #define FW_FLOW_BUSY   0xfffffffeu /* not a flow: somebody else is writing a slot with our tag */
 #define FW_FLOW_BOTH   (FW_FLOW_STATE_SEEN_IN | FW_FLOW_STATE_SEEN_OUT)
@@ -38,22 +39,14 @@ static __always_inline __u64 fw_flow_rest(__u32 ports, __u8 protocol, __u8 kind,
 	return (__u64)ports | (__u64)protocol << 32 | (__u64)kind << 40 | (__u64)generation << 48;
 }
 
-/*
- * Multiply-shift over 32-bit words by secret odd 64-bit multipliers (Dietzfelbinger et al. 1997):
- * the upper bits are universal, so bucket, start and tag come from the upper half, the second
- * bucket from the top of the lower half. Ports come in sequence, and a multiplier maps a sequence
- * to a sequence that may meet a few buckets only: middle bits, whose steps differ, are folded in.
- */
 static __always_inline __u64 fw_flow_hash4(__u32 addr, __u64 rest)
 {
-	return addr * fw_hash_secret[0] + (__u32)rest * fw_hash_secret[1] +
-	       (rest >> 32) * fw_hash_secret[2] + fw_hash_secret[3];
+	return fw_hash_of4(fw_hash_secret, addr, rest);
 }
 
 static __always_inline __u64 fw_flow_hash6(__u64 high, __u64 low, __u64 rest)
 {
-	return fw_flow_hash4((__u32)(low >> 32), rest) + (__u32)low * fw_hash_secret[4] +
-	       (__u32)high * fw_hash_secret[5] + (high >> 32) * fw_hash_secret[6];
+	return fw_hash_of6(fw_hash_secret, high, low, rest);
 }
 
 static __always_inline __u64 fw_flow_hash(const struct fw_flow_key *key)
@@ -65,12 +58,12 @@ static __always_inline __u64 fw_flow_hash(const struct fw_flow_key *key)
 
 static __always_inline __u32 fw_flow_bucket1(const struct fw_endpoint *ep, __u64 hash)
 {
-	return ep->flow_base + ((__u32)(hash >> 40 ^ hash >> 20) & ep->flow_mask);
+	return ep->flow_base + fw_hash_bucket1(ep->flow_mask, hash);
 }
 
 static __always_inline __u32 fw_flow_bucket2(const struct fw_endpoint *ep, __u64 hash)
 {
-	return ep->flow_base + (__u32)(((hash & 0xffffffff) * (ep->flow_mask + 1ULL)) >> 32);
+	return ep->flow_base + fw_hash_bucket2(ep->flow_mask, hash);
 }
 
 static __always_inline __u32 fw_flow_start(__u64 hash)

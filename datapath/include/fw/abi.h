@@ -195,6 +195,7 @@ enum fw_decision_builtin {
 	FW_DECIDED_RELATED = 9,		/* an ICMP error of an allowed flow */
 	FW_DECIDED_TABLE_FULL = 10,	/* no flow slot to be had */
 	FW_DECIDED_MULTICAST = 11,	/* multicast or broadcast that nothing allowed */
+	FW_DECIDED_OLDER = 12,		/* a connection older than the hook, not judged yet */
 };
 
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
