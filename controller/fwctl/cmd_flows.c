@@ -2,10 +2,12 @@
 /*
  * `fwctl flows`: records from podwalld or a file, filtered, shown. The history and what comes live
  * are two connections: the live one is opened first, so that nothing falls between them; sequences
- * tell what both have.
+ * tell what both have. A daemon that is started again is followed from its first record on: what it
+ * could not read meanwhile waits in the kernel's ring, or is counted as lost.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,9 @@
 #include "flows_options.h"
 #include "output.h"
 
-#define LAST_MAX 1000000u
+#define LAST_MAX     1000000u
+#define RECONNECT_MS 200
+#define CLOSED	     (-3) /* of read_lines(): the daemon is gone, nothing was cut off */
 
 struct run {
 	struct fw_flows_options *options;
@@ -113,7 +117,7 @@ static int control_line(const char *line, size_t len)
 	return fw_json_true(json, "end") ? FW_EXIT_OK : -2;
 }
 
-/* Reads one connection to its end; -1 when the end was said. */
+/* Reads one connection to its end; -1 when the end was said, CLOSED. */
 static int read_lines(struct run *run, struct fw_client *client, bool live)
 {
 	struct fw_err err = {""};
@@ -133,15 +137,16 @@ static int read_lines(struct run *run, struct fw_client *client, bool live)
 	}
 	if (run->stop)
 		return -1;
+	if (live && (!r || r == -ECONNRESET))
+		return CLOSED;
 	return fw_fail(FW_EXIT_UNREACHABLE, "flows", "%s",
 		       r < 0 ? err.text : "podwalld has closed the connection");
 }
 
-static int open_flows(struct fw_client *client, bool follow, uint64_t last)
+static enum fw_exit try_flows(struct fw_client *client, bool follow, uint64_t last,
+			      struct fw_err *err)
 {
-	struct fw_err err = {""};
 	char request[96];
-	enum fw_exit code;
 
 	if (last == UINT64_MAX)
 		(void)snprintf(request, sizeof(request), "{\"op\":\"flows\",\"follow\":%s}",
@@ -150,7 +155,14 @@ static int open_flows(struct fw_client *client, bool follow, uint64_t last)
 		(void)snprintf(request, sizeof(request),
 			       "{\"op\":\"flows\",\"follow\":%s,\"last\":%" PRIu64 "}",
 			       follow ? "true" : "false", last);
-	code = fw_client_open(client, request, follow, &err);
+	return fw_client_open(client, request, follow, err);
+}
+
+static int open_flows(struct fw_client *client, bool follow, uint64_t last)
+{
+	struct fw_err err = {""};
+	enum fw_exit code = try_flows(client, follow, last, &err);
+
 	return code ? fw_fail(code, "flows", "%s", err.text) : -1;
 }
 
@@ -285,6 +297,24 @@ static void note_unknown(const char *option, const char *value, uint64_t seen, v
 	cJSON_free(text);
 }
 
+/* Until a daemon answers, or nobody reads what we print. */
+static void reconnect(struct run *run, struct fw_client *live)
+{
+	struct pollfd reader = {.fd = STDOUT_FILENO};
+	struct fw_err err;
+
+	(void)fw_fail(FW_EXIT_OK, "flows", "podwalld has ended; waiting for it to come back");
+	do {
+		fw_client_done(live);
+		if (poll(&reader, 1, RECONNECT_MS) > 0) { /* errors only: nobody reads */
+			run->stop = true;
+			return;
+		}
+	} while (try_flows(live, true, UINT64_MAX, &err));
+	run->newest = 0; /* a new daemon counts anew */
+	(void)fw_fail(FW_EXIT_OK, "flows", "podwalld is back");
+}
+
 static int follow(struct run *run)
 {
 	_cleanup_json_ cJSON *endpoints = NULL;
@@ -301,10 +331,11 @@ static int follow(struct run *run)
 		show_kept(run);
 		(void)flush(run);
 		run->stop = false;
-		code = read_lines(run, &live, true);
+		while ((code = read_lines(run, &live, true)) == CLOSED && !run->stop)
+			reconnect(run, &live);
 	}
 	fw_client_done(&live);
-	return code;
+	return code == CLOSED ? -1 : code;
 }
 
 static int finish(struct run *run)
