@@ -143,7 +143,7 @@ $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS)
 else
 $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS) $(BUILD)/cjson/libcjson.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -static $^ -o $@ $(shell pkg-config --static --libs libelf) -Wl,--start-group -lbpf -lelf -lz -Wl,--end-group
+	$(Q)$(CC) $(ALL_CFLAGS) -static $^ -o $@ -Wl,--start-group -lbpf $(shell pkg-config --static --libs libelf) -lz -Wl,--end-group
 endif
 
 # the plugin's control in e2e/bench/cni starts as the plugin does

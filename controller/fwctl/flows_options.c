@@ -90,19 +90,13 @@ enum {
 	OPT_FILTER, /* and above: the filter of that name */
 };
 
-#define FILTER(name)                                                                               \
-	{                                                                                          \
-		name, required_argument, NULL, OPT_FILTER                                          \
-	}
-#define SIDED(name) FILTER(name), FILTER("from-" name), FILTER("to-" name)
-#define PLAIN(name, value)                                                                         \
-	{                                                                                          \
-		name, no_argument, NULL, value                                                     \
-	}
-#define VALUED(name, value)                                                                        \
-	{                                                                                          \
-		name, required_argument, NULL, value                                               \
-	}
+/* versions of clang-format disagree about braces in macros */
+/* clang-format off */
+#define FILTER(name)	    {name, required_argument, NULL, OPT_FILTER}
+#define SIDED(name)	    FILTER(name), FILTER("from-" name), FILTER("to-" name)
+#define PLAIN(name, value)  {name, no_argument, NULL, value}
+#define VALUED(name, value) {name, required_argument, NULL, value}
+/* clang-format on */
 
 static const struct option options[] = {
 	FW_COMMON_LONG,

@@ -19,13 +19,14 @@ struct fw_common {
 };
 
 #define FW_COMMON_SHORT "o:h"
+/* versions of clang-format disagree about braces in macros */
+/* clang-format off */
 #define FW_COMMON_LONG                                                                             \
 	{"output", required_argument, NULL, 'o'},                                                  \
-		{"server", required_argument, NULL, FW_OPTION_SERVER},                             \
-		{"color", required_argument, NULL, FW_OPTION_COLOR},                               \
-	{                                                                                          \
-		"help", no_argument, NULL, 'h'                                                     \
-	}
+	{"server", required_argument, NULL, FW_OPTION_SERVER},                                     \
+	{"color", required_argument, NULL, FW_OPTION_COLOR},                                       \
+	{"help", no_argument, NULL, 'h'}
+/* clang-format on */
 
 enum { FW_OPTION_SERVER = 256, FW_OPTION_COLOR, FW_OPTION_OWN };
 

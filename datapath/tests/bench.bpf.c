@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * What the datapath is measured against, and what drives it: an empty program; a parse and one hash
- * lookup ("limit"); that and an evicting LRU insert; that and a ring buffer record; drivers that
+ * lookup ("limit"); an evicting LRU insert; the limit and a ring buffer record; drivers that
  * write a flow's number into the ports and tail call the program under test.
  */
 #include <linux/bpf.h>
@@ -13,9 +13,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define BENCH_FLOWS 65536
+#include "fw/abi.h"
 
-const volatile __u32 bench_record = 104; /* bytes of a record */
+#define BENCH_FLOWS 65536
 
 struct key4 {
 	__u32 source, target, ports, protocol;
@@ -48,7 +48,14 @@ struct {
 	__uint(max_entries, BENCH_FLOWS);
 	__type(key, struct key4);
 	__type(value, struct value);
-} bench_lru SEC(".maps");
+} bench_lru4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BENCH_FLOWS);
+	__type(key, struct key6);
+	__type(value, struct value);
+} bench_lru6 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -133,45 +140,51 @@ SEC("tc") int bench_limit6(struct __sk_buff *skb)
 	return value && value->word[0] == 1 ? -1 : 2;
 }
 
-/* Every packet is new: the table is full, each insert evicts. */
-SEC("tc") int bench_new4(struct __sk_buff *skb)
-{
-	struct value zero = {{1}};
-	struct key4 key = {};
-
-	if (parse4(skb, &key))
-		return 2;
-	if (!bpf_map_lookup_elem(&bench_lru, &key))
-		bpf_map_update_elem(&bench_lru, &key, &zero, BPF_ANY);
-	return -1;
-}
-
-/* Only the insert, without parse and lookup before it. */
-SEC("tc") int bench_insert(struct __sk_buff *skb)
+/* Every key is new: the table is full, each insert evicts. Only the insert: no parse, no lookup. */
+SEC("tc") int bench_insert4(struct __sk_buff *skb)
 {
 	struct value zero = {{1}};
 	struct key4 key = {.source = ++bench_count};
 
 	(void)skb;
-	bpf_map_update_elem(&bench_lru, &key, &zero, BPF_ANY);
+	bpf_map_update_elem(&bench_lru4, &key, &zero, BPF_ANY);
 	return -1;
 }
 
-SEC("tc") int bench_deny4(struct __sk_buff *skb)
+SEC("tc") int bench_insert6(struct __sk_buff *skb)
 {
-	struct value *value;
-	struct key4 key = {};
-	__u64 *record;
+	struct value zero = {{1}};
+	struct key6 key = {.source = {++bench_count}};
 
-	if (parse4(skb, &key))
-		return 2;
-	value = bpf_map_lookup_elem(&bench_hash4, &key);
-	record = bpf_ringbuf_reserve(&bench_ring, 104, 0);
+	(void)skb;
+	bpf_map_update_elem(&bench_lru6, &key, &zero, BPF_ANY);
+	return -1;
+}
+
+/* The limit and one record of the size of ours. */
+static __always_inline int record(const struct value *value)
+{
+	__u64 *record = bpf_ringbuf_reserve(&bench_ring, sizeof(struct fw_event), 0);
+
 	if (record) {
 		record[0] = value ? value->word[0] : 0;
 		bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	}
 	return 2;
+}
+
+SEC("tc") int bench_deny4(struct __sk_buff *skb)
+{
+	struct key4 key = {};
+
+	return parse4(skb, &key) ? 2 : record(bpf_map_lookup_elem(&bench_hash4, &key));
+}
+
+SEC("tc") int bench_deny6(struct __sk_buff *skb)
+{
+	struct key6 key = {};
+
+	return parse6(skb, &key) ? 2 : record(bpf_map_lookup_elem(&bench_hash6, &key));
 }
 
 static __always_inline int drive(struct __sk_buff *skb, __u32 offset)
