@@ -88,7 +88,6 @@ static void add_prefix(struct digest *g, const struct fw_prefix *prefix)
 static void add_pod(struct digest *g, const struct fw_pod *pod)
 {
 	add_text(g, pod->node);
-	add_text(g, pod->service_account);
 	add_text(g, pod->workload_kind);
 	add_text(g, pod->workload_name);
 	add_text(g, pod->config_hash);
@@ -123,12 +122,9 @@ static void add_slice(struct digest *g, const struct fw_endpoint_slice *slice)
 	for (size_t i = 0; i < slice->endpoint_count; i++) {
 		const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
 
-		add_ips(g, endpoint->ips, endpoint->ip_count);
+		add_bytes(g, &endpoint->ip, sizeof(endpoint->ip));
 		add_number(g, (uint64_t)endpoint->ready << 2 | (uint64_t)endpoint->serving << 1 |
 				      endpoint->terminating);
-		add_text(g, endpoint->target_namespace);
-		add_text(g, endpoint->target_name);
-		add_text(g, endpoint->node);
 	}
 	add_number(g, slice->port_count);
 	for (size_t i = 0; i < slice->port_count; i++) {

@@ -312,18 +312,25 @@ int fw_member_protocol(struct fw_decoder *decoder, const struct fw_field *up, ui
 	return 0;
 }
 
-int fw_field_add_ip(struct fw_decoder *decoder, const struct fw_field *field, struct fw_ip **ips,
-		    size_t *count)
+int fw_field_ip(struct fw_decoder *decoder, const struct fw_field *field, struct fw_ip *ret_ip)
 {
-	struct fw_ip *grown, ip;
 	struct fw_err err = {0};
 	const char *text = "";
 	int r = fw_field_string(decoder, field, &text);
 
 	if (r)
 		return r;
-	if (fw_ip_parse(text, &ip, &err))
-		return fw_field_fail(decoder, field, "%s", err.text);
+	return fw_ip_parse(text, ret_ip, &err) ? fw_field_fail(decoder, field, "%s", err.text) : 0;
+}
+
+int fw_field_add_ip(struct fw_decoder *decoder, const struct fw_field *field, struct fw_ip **ips,
+		    size_t *count)
+{
+	struct fw_ip *grown, ip;
+	int r = fw_field_ip(decoder, field, &ip);
+
+	if (r)
+		return r;
 	for (size_t i = 0; i < *count; i++)
 		if (fw_ip_equal(&(*ips)[i], &ip))
 			return 0;

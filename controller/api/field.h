@@ -73,6 +73,7 @@ int fw_member_list(struct fw_decoder *decoder, const struct fw_field *up, const 
 /* TCP where absent. */
 int fw_member_protocol(struct fw_decoder *decoder, const struct fw_field *up,
 		       uint8_t *ret_protocol);
+int fw_field_ip(struct fw_decoder *decoder, const struct fw_field *field, struct fw_ip *ret_ip);
 /* Appends an address to a list, once. */
 int fw_field_add_ip(struct fw_decoder *decoder, const struct fw_field *field, struct fw_ip **ips,
 		    size_t *count);

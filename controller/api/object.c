@@ -159,6 +159,8 @@ int fw_document_decode(struct fw_decoder *d, const struct fw_field *document, en
 		r = decode_kind(d, document, object);
 	if (r)
 		return r;
+	if (kind != FW_KIND_NAMESPACE && kind != FW_KIND_POD)
+		fw_object_drop_labels(object);
 	object->digest = fw_object_digest(object);
 	r = fw_object_pack(&object);
 	if (r)

@@ -103,8 +103,6 @@ static int decode_spec(struct fw_decoder *d, const struct fw_field *document, st
 		return r == -ENOENT ? 0 : r;
 	r = fw_member_copy(d, &spec, "nodeName", &pod->node);
 	if (!r)
-		r = fw_member_copy(d, &spec, "serviceAccountName", &pod->service_account);
-	if (!r)
 		r = fw_member_bool(d, &spec, "hostNetwork", &pod->host_network);
 	if (!r)
 		r = decode_containers(d, &spec, "containers", false, pod);
@@ -231,7 +229,7 @@ int fw_decode_pod(struct fw_decoder *d, const struct fw_field *document, struct 
 	if (r)
 		return r;
 	pod->config_hash = strdup(hash.text ? hash.text : "");
-	if (!pod->config_hash || fill(&pod->node) || fill(&pod->service_account))
+	if (!pod->config_hash || fill(&pod->node))
 		return -ENOMEM;
 	return 0;
 }

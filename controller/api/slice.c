@@ -53,6 +53,7 @@ static int decode_ports(struct fw_decoder *d, const struct fw_field *document,
 	return 0;
 }
 
+/* All are looked at, the first is kept. */
 static int decode_addresses(struct fw_decoder *d, const struct fw_field *field, bool want4,
 			    struct fw_slice_endpoint *endpoint)
 {
@@ -65,13 +66,15 @@ static int decode_addresses(struct fw_decoder *d, const struct fw_field *field, 
 	if (!count)
 		return fw_field_missing(d, field, "addresses");
 	for (const cJSON *item = list.json->child; item; item = item->next) {
-		struct fw_field address = fw_field_element(&list, item, i++);
-		size_t before = endpoint->ip_count;
+		struct fw_field address = fw_field_element(&list, item, i);
+		struct fw_ip ip = {0};
 
-		r = fw_field_add_ip(d, &address, &endpoint->ips, &endpoint->ip_count);
+		r = fw_field_ip(d, &address, &ip);
 		if (r)
 			return r;
-		if (endpoint->ip_count > before && fw_ip_is4(&endpoint->ips[before]) != want4)
+		if (!i++)
+			endpoint->ip = ip;
+		if (fw_ip_is4(&ip) != want4)
 			return fw_field_fail(d, &address, "is not of addressType %s",
 					     want4 ? "IPv4" : "IPv6");
 	}
@@ -97,47 +100,14 @@ static int decode_conditions(struct fw_decoder *d, const struct fw_field *field,
 	return r;
 }
 
-static int decode_target(struct fw_decoder *d, const struct fw_field *field,
-			 const char *own_namespace, struct fw_slice_endpoint *endpoint)
-{
-	const char *kind = "", *namespace = "", *name = "";
-	struct fw_field target;
-	int r = fw_member_object(d, field, "targetRef", &target);
-
-	if (!r)
-		r = fw_member_string(d, &target, "kind", &kind);
-	if (!r)
-		r = fw_member_string(d, &target, "name", &name);
-	if (!r)
-		r = fw_member_string(d, &target, "namespace", &namespace);
-	if (r && r != -ENOENT)
-		return r;
-	if (r || strcmp(kind, "Pod") != 0)
-	namespace = name = "";
-	else if (!*namespace) namespace = own_namespace;
-	endpoint->target_namespace = strdup(namespace);
-	endpoint->target_name = strdup(name);
-	return endpoint->target_namespace && endpoint->target_name ? 0 : -ENOMEM;
-}
-
 static int decode_endpoint(struct fw_decoder *d, const struct fw_field *field, bool want4,
-			   const char *own_namespace, struct fw_slice_endpoint *endpoint)
+			   struct fw_slice_endpoint *endpoint)
 {
 	int r = fw_field_object(d, field);
 
 	if (!r)
 		r = decode_addresses(d, field, want4, endpoint);
-	if (!r)
-		r = decode_conditions(d, field, endpoint);
-	if (!r)
-		r = decode_target(d, field, own_namespace, endpoint);
-	if (!r)
-		r = fw_member_copy(d, field, "nodeName", &endpoint->node);
-	if (r)
-		return r;
-	if (!endpoint->node)
-		endpoint->node = strdup("");
-	return endpoint->node ? 0 : -ENOMEM;
+	return r ? r : decode_conditions(d, field, endpoint);
 }
 
 static int decode_endpoints(struct fw_decoder *d, const struct fw_field *document, bool want4,
@@ -155,8 +125,7 @@ static int decode_endpoints(struct fw_decoder *d, const struct fw_field *documen
 	for (const cJSON *item = list.json->child; item; item = item->next) {
 		struct fw_field field = fw_field_element(&list, item, slice->endpoint_count);
 
-		r = decode_endpoint(d, &field, want4, slice->object.namespace,
-				    &slice->endpoints[slice->endpoint_count++]);
+		r = decode_endpoint(d, &field, want4, &slice->endpoints[slice->endpoint_count++]);
 		if (r)
 			return r;
 	}

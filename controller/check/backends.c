@@ -53,10 +53,10 @@ static size_t collect(const struct fw_endpoint_slice *slice, const struct fw_ser
 			bool takes = ready ? endpoint->ready
 					   : endpoint->serving && endpoint->terminating;
 
-			if (!takes || !endpoint->ip_count || fw_ip_is4(&endpoint->ips[0]) != is4)
+			if (!takes || fw_ip_is4(&endpoint->ip) != is4)
 				continue;
 			if (backends)
-				backends[found] = (struct fw_backend){endpoint->ips[0], own->port};
+				backends[found] = (struct fw_backend){endpoint->ip, own->port};
 			found++;
 		}
 	}

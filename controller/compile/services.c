@@ -203,12 +203,10 @@ static int add_slice(struct fw_service_ports *ports, const struct fw_endpoint_sl
 		for (size_t i = 0; i < slice->endpoint_count; i++) {
 			const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
 
-			/* the first address only: kube-proxy does not look at the others */
-			if (!is_wanted(endpoint, readiness) || !endpoint->ip_count ||
-			    fw_ip_is4(&endpoint->ips[0]) != !!four)
+			if (!is_wanted(endpoint, readiness) || fw_ip_is4(&endpoint->ip) != !!four)
 				continue;
 			ports->backends[four].items[ports->backends[four].count++] =
-				(struct fw_backend){.ip = endpoint->ips[0], .port = from->port};
+				(struct fw_backend){.ip = endpoint->ip, .port = from->port};
 		}
 	}
 	return 0;

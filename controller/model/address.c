@@ -8,116 +8,68 @@
 #include "model/internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-#include "base/cleanup.h"
 
 static bool is_peer(const struct fw_pod *pod)
 {
 	return !pod->finished && !pod->host_network;
 }
 
-static void release(struct fw_model_state *state, const struct fw_ip *ip, const struct fw_pod *pod,
-		    const struct fw_sandbox *sandbox)
+static uint64_t hash_of(const struct fw_ip *ip)
 {
-	struct fw_model_holder **link, *holder;
-	struct fw_model_address *address;
-
-	HASH_FIND(hh, state->addresses, ip, sizeof(*ip), address);
-	if (!address)
-		return;
-	for (link = &address->holders; *link; link = &(*link)->next)
-		if ((*link)->pod == pod && (*link)->sandbox == sandbox)
-			break;
-	holder = *link;
-	if (!holder)
-		return;
-	*link = holder->next;
-	free(holder);
-	if (address->holders)
-		return;
-	HASH_DEL(state->addresses, address);
-	free(address);
+	return fw_hash_bytes(3, ip->b, sizeof(ip->b));
 }
 
-static int claim(struct fw_model_state *state, const struct fw_ip *ip, const struct fw_pod *pod,
-		 const struct fw_sandbox *sandbox)
+static void release_all(struct fw_htab *table, const struct fw_ip *ips, size_t count,
+			const void *holder)
 {
-	_cleanup_free_ struct fw_model_holder *holder = calloc(1, sizeof(*holder));
-	struct fw_model_address *address;
-
-	if (!holder)
-		return -ENOMEM;
-	HASH_FIND(hh, state->addresses, ip, sizeof(*ip), address);
-	if (!address) {
-		address = calloc(1, sizeof(*address));
-		if (!address)
-			return -ENOMEM;
-		address->ip = *ip;
-		HASH_ADD(hh, state->addresses, ip, sizeof(address->ip), address);
-		if (!address->hh.tbl) {
-			free(address);
-			return -ENOMEM;
-		}
-	}
-	holder->pod = pod;
-	holder->sandbox = sandbox;
-	holder->next = address->holders;
-	address->holders = TAKE_PTR(holder);
-	return 0;
+	for (size_t i = 0; i < count; i++)
+		fw_htab_remove(table, hash_of(&ips[i]), holder);
 }
 
-static int claim_all(struct fw_model_state *state, const struct fw_ip *ips, size_t count,
-		     const struct fw_pod *pod, const struct fw_sandbox *sandbox)
+static int claim_all(struct fw_htab *table, const struct fw_ip *ips, size_t count, void *holder)
 {
 	for (size_t i = 0; i < count; i++) {
-		int r = claim(state, &ips[i], pod, sandbox);
-
-		if (!r)
+		if (!fw_htab_add(table, hash_of(&ips[i]), holder))
 			continue;
-		while (i--)
-			release(state, &ips[i], pod, sandbox);
-		return r;
+		release_all(table, ips, i, holder);
+		return -ENOMEM;
 	}
 	return 0;
 }
 
-int fw_model_index_pod(struct fw_model_state *state, const struct fw_pod *pod)
+static bool holds(const struct fw_ip *ips, size_t count, const struct fw_ip *ip)
 {
-	return is_peer(pod) ? claim_all(state, pod->ips, pod->ip_count, pod, NULL) : 0;
+	for (size_t i = 0; i < count; i++) {
+		if (fw_ip_equal(&ips[i], ip))
+			return true;
+	}
+	return false;
+}
+
+int fw_model_index_pod(struct fw_model_state *state, struct fw_pod *pod)
+{
+	return is_peer(pod) ? claim_all(&state->pod_addresses, pod->ips, pod->ip_count, pod) : 0;
 }
 
 void fw_model_unindex_pod(struct fw_model_state *state, const struct fw_pod *pod)
 {
-	for (size_t i = 0; i < pod->ip_count; i++)
-		release(state, &pod->ips[i], pod, NULL);
+	release_all(&state->pod_addresses, pod->ips, pod->ip_count, pod);
 }
 
-int fw_model_index_sandbox(struct fw_model_state *state, const struct fw_sandbox *sandbox)
+int fw_model_index_sandbox(struct fw_model_state *state, struct fw_sandbox *sandbox)
 {
-	return claim_all(state, sandbox->ips, sandbox->ip_count, NULL, sandbox);
+	return claim_all(&state->sandbox_addresses, sandbox->ips, sandbox->ip_count, sandbox);
 }
 
 void fw_model_unindex_sandbox(struct fw_model_state *state, const struct fw_sandbox *sandbox)
 {
-	for (size_t i = 0; i < sandbox->ip_count; i++)
-		release(state, &sandbox->ips[i], NULL, sandbox);
+	release_all(&state->sandbox_addresses, sandbox->ips, sandbox->ip_count, sandbox);
 }
 
 void fw_model_free_addresses(struct fw_model_state *state)
 {
-	struct fw_model_address *address, *next;
-
-	HASH_ITER(hh, state->addresses, address, next) {
-		while (address->holders) {
-			struct fw_model_holder *holder = address->holders;
-
-			address->holders = holder->next;
-			free(holder);
-		}
-		HASH_DEL(state->addresses, address);
-		free(address);
-	}
+	fw_htab_done(&state->pod_addresses);
+	fw_htab_done(&state->sandbox_addresses);
 }
 
 size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod,
@@ -139,45 +91,74 @@ size_t fw_model_pod_ips(const struct fw_model *model, const struct fw_pod *pod,
 	return sandbox->ip_count;
 }
 
-/* The pod for which this holder speaks, NULL when it speaks for none. */
-static const struct fw_pod *claimant(const struct fw_model *model,
-				     const struct fw_model_holder *holder)
-{
-	const struct fw_pod *pod = holder->pod;
+/* Who of several has it: see fw_model_pod_by_ip(). */
+struct dispute {
+	const struct fw_model *model;
+	const struct fw_ip *ip;
+	const struct fw_pod *owner;
+	uint64_t since; /* when the owner's sandbox got it */
+	bool weighed;	/* `since` is known */
+	bool undecided;
+};
 
-	if (pod)
-		return pod;
-	pod = fw_model_pod_of_sandbox(model, holder->sandbox);
+static uint64_t held_since(const struct dispute *dispute, const struct fw_pod *pod)
+{
+	return fw_model_holding_since(dispute->model, pod, dispute->ip);
+}
+
+static void hear(struct dispute *dispute, const struct fw_pod *pod)
+{
+	uint64_t held;
+
+	if (pod == dispute->owner)
+		return;
+	if (!dispute->owner) { /* nearly always the only one: not weighed */
+		dispute->owner = pod;
+		return;
+	}
+	if (!dispute->weighed)
+		dispute->since = held_since(dispute, dispute->owner);
+	dispute->weighed = true;
+	held = held_since(dispute, pod);
+	if (held > dispute->since) {
+		dispute->owner = pod;
+		dispute->since = held;
+		dispute->undecided = false;
+	} else if (held == dispute->since) {
+		dispute->undecided = true;
+	}
+}
+
+/* The pod for which a sandbox speaks, NULL when it speaks for none. */
+static const struct fw_pod *spoken_for(const struct fw_model *model,
+				       const struct fw_sandbox *sandbox)
+{
+	const struct fw_pod *pod = fw_model_pod_of_sandbox(model, sandbox);
+
 	if (!pod || !is_peer(pod) || pod->ip_count)
 		return NULL;
-	return fw_model_sandbox_of_pod(model, pod) == holder->sandbox ? pod : NULL;
+	return fw_model_sandbox_of_pod(model, pod) == sandbox ? pod : NULL;
 }
 
 const struct fw_pod *fw_model_pod_by_ip(const struct fw_model *model, const struct fw_ip *ip)
 {
-	const struct fw_pod *owner = NULL;
-	struct fw_model_address *address;
-	bool disputed = false;
-	uint64_t since = 0;
+	const struct fw_model_state *state = model->state;
+	struct dispute dispute = {.model = model, .ip = ip};
+	uint64_t hash = hash_of(ip);
+	const struct fw_sandbox *sandbox;
+	const struct fw_pod *pod;
+	size_t at = 0;
 
-	HASH_FIND(hh, model->state->addresses, ip, sizeof(*ip), address);
-	for (struct fw_model_holder *holder = address ? address->holders : NULL; holder;
-	     holder = holder->next) {
-		const struct fw_pod *pod = claimant(model, holder);
-		uint64_t held;
-
-		if (!pod || pod == owner)
-			continue;
-		if (!owner && !holder->next)
-			return pod; /* nearly always: one claim */
-		held = fw_model_holding_since(model, pod, ip);
-		if (!owner || held > since) {
-			owner = pod;
-			since = held;
-			disputed = false;
-		} else if (held == since) {
-			disputed = true;
-		}
+	while ((pod = fw_htab_next(&state->pod_addresses, hash, &at))) {
+		if (holds(pod->ips, pod->ip_count, ip))
+			hear(&dispute, pod);
 	}
-	return disputed ? NULL : owner;
+	at = 0;
+	while ((sandbox = fw_htab_next(&state->sandbox_addresses, hash, &at))) {
+		pod = holds(sandbox->ips, sandbox->ip_count, ip) ? spoken_for(model, sandbox)
+								 : NULL;
+		if (pod)
+			hear(&dispute, pod);
+	}
+	return dispute.undecided ? NULL : dispute.owner;
 }

@@ -14,6 +14,7 @@
 
 #include <uthash.h>
 
+#include "base/htab.h"
 #include "model/model.h"
 
 /* Key: namespace, NUL, name: byte order of keys is (namespace, name) order. No lengths beyond this
@@ -25,30 +26,15 @@ struct fw_model_key {
 	char text[FW_MODEL_KEY_MAX];
 };
 
-struct fw_model_entry {
-	struct fw_object *object;
-	UT_hash_handle hh;
-	char key[];
+struct fw_model_name {
+	const char *namespace, *name;
 };
 
 /* Objects of one kind. objects[0..sorted) is in order, objects[sorted..count) was added since. */
 struct fw_model_shelf {
-	struct fw_model_entry *table;
+	struct fw_htab table; /* struct fw_object by name */
 	struct fw_object **objects;
 	size_t sorted, count, capacity;
-};
-
-/* Who says that it holds an address: a pod by its status, or a sandbox of this node. */
-struct fw_model_holder {
-	const struct fw_pod *pod; /* NULL for a sandbox */
-	const struct fw_sandbox *sandbox;
-	struct fw_model_holder *next;
-};
-
-struct fw_model_address {
-	struct fw_ip ip;
-	struct fw_model_holder *holders;
-	UT_hash_handle hh;
 };
 
 struct fw_model_box {
@@ -67,7 +53,8 @@ struct fw_model_seat {
 
 struct fw_model_state {
 	struct fw_model_shelf shelves[FW_KIND_COUNT];
-	struct fw_model_address *addresses;
+	/* who says that it holds an address: pods by their status, and sandboxes of this node */
+	struct fw_htab pod_addresses, sandbox_addresses;
 	struct fw_model_box *boxes;
 	struct fw_model_seat *seats;
 	struct fw_sandbox **sandboxes; /* in (container id, ifname) order */
@@ -85,14 +72,16 @@ struct fw_model {
 	struct fw_model_state *state;
 };
 
+/* False when it is too long to be stored or a part is NULL. */
+bool fw_model_name_fits(const char *namespace, const char *name);
 /* -EINVAL when it does not fit or a part is NULL. */
 int fw_model_key_make(const char *a, const char *b, struct fw_model_key *ret_key);
 
 /* What the pod or sandbox says of its addresses goes into or out of the index. -ENOMEM changes
  * nothing. */
-int fw_model_index_pod(struct fw_model_state *state, const struct fw_pod *pod);
+int fw_model_index_pod(struct fw_model_state *state, struct fw_pod *pod);
 void fw_model_unindex_pod(struct fw_model_state *state, const struct fw_pod *pod);
-int fw_model_index_sandbox(struct fw_model_state *state, const struct fw_sandbox *sandbox);
+int fw_model_index_sandbox(struct fw_model_state *state, struct fw_sandbox *sandbox);
 void fw_model_unindex_sandbox(struct fw_model_state *state, const struct fw_sandbox *sandbox);
 void fw_model_free_addresses(struct fw_model_state *state);
 

@@ -65,13 +65,14 @@ enum fw_protocol {
 /* The head of every object; the first member of each of them. */
 struct fw_object {
 	enum fw_kind kind;
-	bool packed; /* one block with all it owns: nothing in it may be freed or replaced alone */
+	uint32_t packed; /* bytes of the one block that it is with all it owns: nothing in it may
+			    be freed or replaced alone; 0: it is not */
 	char *namespace; /* "" for cluster-scoped kinds */
 	char *name;
 	char *uid; /* never NULL; "" where the source gives none */
 	int64_t generation;
-	struct fw_labels labels;
-	char *origin;	 /* where it came from, for messages: "shop.yaml: document 3" */
+	struct fw_labels labels; /* of namespaces and pods: those of other kinds select nothing */
+	char *origin;		 /* where it came from, for messages: "shop.yaml: document 3" */
 	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told,
 			    never equal */
 };
@@ -89,8 +90,7 @@ struct fw_container_port {
 
 struct fw_pod {
 	struct fw_object object;
-	char *node; /* spec.nodeName, "" while unscheduled */
-	char *service_account;
+	char *node;	     /* spec.nodeName, "" while unscheduled */
 	char *workload_kind; /* first controller owner reference: ReplicaSet hashes are cut to
 				Deployment names; "" none */
 	char *workload_name;
@@ -122,15 +122,12 @@ struct fw_service_object {
 	bool external_name;
 };
 
+/* Of which there are as many as pods: only what is compiled. */
 struct fw_slice_endpoint {
-	struct fw_ip *ips;
-	size_t ip_count;
-	bool ready;		/* nil counts as true */
-	bool serving;		/* nil counts as ready */
-	bool terminating;	/* nil counts as false */
-	char *target_namespace; /* targetRef of kind Pod; "" none */
-	char *target_name;
-	char *node; /* nodeName, "" none */
+	struct fw_ip ip;  /* the first of its addresses: kube-proxy does not look at the others */
+	bool ready;	  /* nil counts as true */
+	bool serving;	  /* nil counts as ready */
+	bool terminating; /* nil counts as false */
 };
 
 struct fw_slice_port {
@@ -282,9 +279,12 @@ const char *fw_labels_get(const struct fw_labels *labels,
 const char *fw_kind_name(enum fw_kind kind); /* "NetworkPolicy" */
 /* Zeroed, of the kind's size; NULL: no memory. */
 struct fw_object *fw_object_new(enum fw_kind kind);
+size_t fw_object_size(enum fw_kind kind);
+/* What no selector will ask for. Not of a packed object. */
+void fw_object_drop_labels(struct fw_object *object);
 /*
- * Moves a pod or slice with all it owns into one block of memory; other kinds stay as they are.
- * -ENOMEM changes nothing.
+ * Moves an object with all it owns into one block of memory; strings that others have too are
+ * shared. -ENOMEM changes nothing.
  */
 int fw_object_pack(struct fw_object **object);
 void fw_object_free(struct fw_object **object); /* of any kind */

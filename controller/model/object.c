@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "model/text.h"
+
 static const struct {
 	const char *name;
 	size_t size;
@@ -35,108 +37,135 @@ struct fw_object *fw_object_new(enum fw_kind kind)
 	return object;
 }
 
-static void free_strings(char **strings, size_t count)
+size_t fw_object_size(enum fw_kind kind)
 {
-	for (size_t i = 0; strings && i < count; i++)
-		free(strings[i]);
-	free(strings);
+	return kinds[kind].size;
 }
 
-static void done_selector(struct fw_selector *selector)
+/* A packed object has its lists and some strings in its own block; the others it shares. */
+static void drop_list(const struct fw_object *object, void *list)
 {
-	for (size_t i = 0; selector->items && i < selector->count; i++) {
-		free(selector->items[i].key);
-		free_strings(selector->items[i].values, selector->items[i].value_count);
+	if (!object->packed)
+		free(list);
+}
+
+static void drop_text(const struct fw_object *object, char *text)
+{
+	if (!object->packed)
+		free(text);
+	else if ((uintptr_t)text - (uintptr_t)object >= object->packed)
+		fw_text_drop(text);
+}
+
+static void done_labels(const struct fw_object *object, struct fw_labels *labels)
+{
+	for (size_t i = 0; labels->items && i < labels->count; i++) {
+		drop_text(object, labels->items[i].key);
+		drop_text(object, labels->items[i].value);
 	}
-	free(selector->items);
+	drop_list(object, labels->items);
+	*labels = (struct fw_labels){0};
 }
 
-static void done_pod(struct fw_pod *pod)
+static void done_requirement(const struct fw_object *object, struct fw_requirement *requirement)
 {
-	free(pod->node);
-	free(pod->service_account);
-	free(pod->workload_kind);
-	free(pod->workload_name);
-	free(pod->config_hash);
-	free(pod->ips);
+	for (size_t i = 0; requirement->values && i < requirement->value_count; i++)
+		drop_text(object, requirement->values[i]);
+	drop_list(object, requirement->values);
+	drop_text(object, requirement->key);
+}
+
+static void done_selector(const struct fw_object *object, struct fw_selector *selector)
+{
+	for (size_t i = 0; selector->items && i < selector->count; i++)
+		done_requirement(object, &selector->items[i]);
+	drop_list(object, selector->items);
+}
+
+static void done_pod(const struct fw_object *object, struct fw_pod *pod)
+{
+	drop_text(object, pod->node);
+	drop_text(object, pod->workload_kind);
+	drop_text(object, pod->workload_name);
+	drop_text(object, pod->config_hash);
+	drop_list(object, pod->ips);
 	for (size_t i = 0; pod->ports && i < pod->port_count; i++)
-		free(pod->ports[i].name);
-	free(pod->ports);
+		drop_text(object, pod->ports[i].name);
+	drop_list(object, pod->ports);
 }
 
-static void done_service(struct fw_service_object *service)
+static void done_service(const struct fw_object *object, struct fw_service_object *service)
 {
-	free(service->ips);
+	drop_list(object, service->ips);
 	for (size_t i = 0; service->ports && i < service->port_count; i++)
-		free(service->ports[i].name);
-	free(service->ports);
+		drop_text(object, service->ports[i].name);
+	drop_list(object, service->ports);
 }
 
-static void done_slice(struct fw_endpoint_slice *slice)
+static void done_slice(const struct fw_object *object, struct fw_endpoint_slice *slice)
 {
-	free(slice->service);
-	for (size_t i = 0; slice->endpoints && i < slice->endpoint_count; i++) {
-		free(slice->endpoints[i].ips);
-		free(slice->endpoints[i].target_namespace);
-		free(slice->endpoints[i].target_name);
-		free(slice->endpoints[i].node);
-	}
-	free(slice->endpoints);
+	drop_text(object, slice->service);
+	drop_list(object, slice->endpoints);
 	for (size_t i = 0; slice->ports && i < slice->port_count; i++)
-		free(slice->ports[i].name);
-	free(slice->ports);
+		drop_text(object, slice->ports[i].name);
+	drop_list(object, slice->ports);
 }
 
-static void done_rule(struct fw_policy_rule *rule)
+static void done_rule(const struct fw_object *object, struct fw_policy_rule *rule)
 {
 	for (size_t i = 0; rule->peers && i < rule->peer_count; i++) {
-		done_selector(&rule->peers[i].namespace_selector);
-		done_selector(&rule->peers[i].pod_selector);
-		free(rule->peers[i].except);
+		done_selector(object, &rule->peers[i].namespace_selector);
+		done_selector(object, &rule->peers[i].pod_selector);
+		drop_list(object, rule->peers[i].except);
 	}
-	free(rule->peers);
+	drop_list(object, rule->peers);
 	for (size_t i = 0; rule->ports && i < rule->port_count; i++)
-		free(rule->ports[i].name);
-	free(rule->ports);
+		drop_text(object, rule->ports[i].name);
+	drop_list(object, rule->ports);
 }
 
-static void done_policy(struct fw_network_policy *policy)
+static void done_policy(const struct fw_object *object, struct fw_network_policy *policy)
 {
-	done_selector(&policy->subject);
+	done_selector(object, &policy->subject);
 	for (int direction = 0; direction < 2; direction++) {
 		struct fw_policy_rule *rules = policy->rules[direction];
 
 		for (size_t i = 0; rules && i < policy->rule_count[direction]; i++)
-			done_rule(&rules[i]);
-		free(rules);
+			done_rule(object, &rules[i]);
+		drop_list(object, rules);
 	}
-	free(policy->replaces);
-	free(policy->broken);
+	drop_text(object, policy->replaces);
+	drop_text(object, policy->broken);
 }
 
 static void done_kind(struct fw_object *object)
 {
 	switch (object->kind) {
 	case FW_KIND_POD:
-		done_pod((struct fw_pod *)object);
+		done_pod(object, (struct fw_pod *)object);
 		break;
 	case FW_KIND_SERVICE:
-		done_service((struct fw_service_object *)object);
+		done_service(object, (struct fw_service_object *)object);
 		break;
 	case FW_KIND_ENDPOINT_SLICE:
-		done_slice((struct fw_endpoint_slice *)object);
+		done_slice(object, (struct fw_endpoint_slice *)object);
 		break;
 	case FW_KIND_NETWORK_POLICY:
-		done_policy((struct fw_network_policy *)object);
+		done_policy(object, (struct fw_network_policy *)object);
 		break;
 	case FW_KIND_NODE:
-		free(((struct fw_node_object *)object)->ips);
-		free(((struct fw_node_object *)object)->pod_ranges);
+		drop_list(object, ((struct fw_node_object *)object)->ips);
+		drop_list(object, ((struct fw_node_object *)object)->pod_ranges);
 		break;
 	case FW_KIND_NAMESPACE:
 	case FW_KIND_COUNT:
 		break;
 	}
+}
+
+void fw_object_drop_labels(struct fw_object *object)
+{
+	done_labels(object, &object->labels);
 }
 
 void fw_object_free(struct fw_object **object)
@@ -146,20 +175,12 @@ void fw_object_free(struct fw_object **object)
 	if (!o)
 		return;
 	*object = NULL;
-	if (o->packed) {
-		free(o);
-		return;
-	}
 	done_kind(o);
-	for (size_t i = 0; o->labels.items && i < o->labels.count; i++) {
-		free(o->labels.items[i].key);
-		free(o->labels.items[i].value);
-	}
-	free(o->labels.items);
-	free(o->namespace);
-	free(o->name);
-	free(o->uid);
-	free(o->origin);
+	done_labels(o, &o->labels);
+	drop_text(o, o->namespace);
+	drop_text(o, o->name);
+	drop_text(o, o->uid);
+	drop_text(o, o->origin);
 	free(o);
 }
 

@@ -17,6 +17,11 @@
  * anew. */
 #define INSERT_MAX 16
 
+bool fw_model_name_fits(const char *namespace, const char *name)
+{
+	return namespace && name && strlen(namespace) + strlen(name) < FW_MODEL_KEY_MAX;
+}
+
 int fw_model_key_make(const char *a, const char *b, struct fw_model_key *ret_key)
 {
 	size_t a_len, b_len;
@@ -97,33 +102,36 @@ static int reserve(struct fw_model_shelf *shelf)
 	return 0;
 }
 
-static int add_entry(struct fw_model_shelf *shelf, const struct fw_model_key *key,
-		     struct fw_object *object)
+static uint64_t hash_of(const char *namespace, const char *name)
 {
-	struct fw_model_entry *entry = calloc(1, sizeof(*entry) + key->len);
-
-	if (!entry || reserve(shelf)) {
-		free(entry);
-		return -ENOMEM;
-	}
-	memcpy(entry->key, key->text, key->len);
-	entry->object = object;
-	HASH_ADD_KEYPTR(hh, shelf->table, entry->key, key->len, entry);
-	if (!entry->hh.tbl) {
-		free(entry);
-		return -ENOMEM;
-	}
-	shelf->objects[shelf->count++] = object;
-	return 0;
+	return fw_hash_mix(fw_hash_text(1, namespace), fw_hash_text(2, name));
 }
 
-static struct fw_model_entry *find_entry(const struct fw_model_shelf *shelf,
-					 const struct fw_model_key *key)
+static bool is_named(const void *item, const void *key)
 {
-	struct fw_model_entry *entry;
+	const struct fw_model_name *name = key;
 
-	HASH_FIND(hh, shelf->table, key->text, key->len, entry);
-	return entry;
+	return !compare_names(item, name->namespace, name->name);
+}
+
+static struct fw_object *find(const struct fw_model_shelf *shelf, const char *namespace,
+			      const char *name)
+{
+	const struct fw_model_name key = {namespace, name};
+
+	return fw_htab_find(&shelf->table, hash_of(namespace, name), is_named, &key);
+}
+
+static int add(struct fw_model_shelf *shelf, struct fw_object *object)
+{
+	int r = reserve(shelf);
+
+	if (!r)
+		r = fw_htab_add(&shelf->table, hash_of(object->namespace, object->name), object);
+	if (r)
+		return r;
+	shelf->objects[shelf->count++] = object;
+	return 0;
 }
 
 static struct fw_model_shelf *shelf_of(const struct fw_model *model, enum fw_kind kind)
@@ -131,19 +139,27 @@ static struct fw_model_shelf *shelf_of(const struct fw_model *model, enum fw_kin
 	return (unsigned int)kind < FW_KIND_COUNT ? &model->state->shelves[kind] : NULL;
 }
 
-/* Frees the old object and puts the new one in its place in the list. Cannot fail. */
-static void replace(struct fw_model_state *state, struct fw_model_shelf *shelf,
-		    struct fw_model_entry *entry, struct fw_object *object)
+static void forget(struct fw_model_state *state, struct fw_model_shelf *shelf,
+		   struct fw_object *object)
 {
-	size_t place;
-
-	sort_shelf(shelf);
-	place = find_place(shelf, shelf->count, object->namespace, object->name);
-	shelf->objects[place] = object;
+	fw_htab_remove(&shelf->table, hash_of(object->namespace, object->name), object);
 	if (object->kind == FW_KIND_POD)
-		fw_model_unindex_pod(state, (const struct fw_pod *)entry->object);
-	fw_object_free(&entry->object);
-	entry->object = object;
+		fw_model_unindex_pod(state, (const struct fw_pod *)object);
+	fw_object_free(&object);
+}
+
+/* Frees the old object and puts the new one in its place in the list. */
+static int replace(struct fw_model_state *state, struct fw_model_shelf *shelf,
+		   struct fw_object *before, struct fw_object *object)
+{
+	int r = fw_htab_add(&shelf->table, hash_of(object->namespace, object->name), object);
+
+	if (r)
+		return r;
+	sort_shelf(shelf);
+	shelf->objects[find_place(shelf, shelf->count, object->namespace, object->name)] = object;
+	forget(state, shelf, before);
+	return 0;
 }
 
 int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_changed)
@@ -151,25 +167,21 @@ int fw_model_put(struct fw_model *model, struct fw_object *object, bool *ret_cha
 	_cleanup_(fw_object_free) struct fw_object *owned = object;
 	struct fw_model_shelf *shelf = shelf_of(model, owned->kind);
 	struct fw_model_state *state = model->state;
-	struct fw_model_entry *entry;
-	struct fw_model_key key;
+	struct fw_object *before;
 	int r = 0;
 
-	if (!shelf || fw_model_key_make(owned->namespace, owned->name, &key))
+	if (!shelf || !fw_model_name_fits(owned->namespace, owned->name))
 		return -EINVAL;
-	entry = find_entry(shelf, &key);
-	if (entry && owned->digest && entry->object->digest == owned->digest) {
+	before = find(shelf, owned->namespace, owned->name);
+	if (before && owned->digest && before->digest == owned->digest) {
 		*ret_changed = false;
 		return 0;
 	}
 	if (owned->kind == FW_KIND_POD)
-		r = fw_model_index_pod(state, (const struct fw_pod *)owned);
+		r = fw_model_index_pod(state, (struct fw_pod *)owned);
 	if (r)
 		return r;
-	if (entry)
-		replace(state, shelf, entry, owned);
-	else
-		r = add_entry(shelf, &key, owned);
+	r = before ? replace(state, shelf, before, owned) : add(shelf, owned);
 	if (r && owned->kind == FW_KIND_POD)
 		fw_model_unindex_pod(state, (const struct fw_pod *)owned);
 	if (r)
@@ -185,25 +197,20 @@ int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *names
 {
 	struct fw_model_shelf *shelf = shelf_of(model, kind);
 	struct fw_model_state *state = model->state;
-	struct fw_model_entry *entry;
-	struct fw_model_key key;
+	struct fw_object *object;
 	size_t place;
 
-	if (!shelf || fw_model_key_make(namespace, name, &key))
+	if (!shelf || !fw_model_name_fits(namespace, name))
 		return -ENOENT;
-	entry = find_entry(shelf, &key);
-	if (!entry)
+	object = find(shelf, namespace, name);
+	if (!object)
 		return -ENOENT;
 	sort_shelf(shelf);
 	place = find_place(shelf, shelf->count, namespace, name);
 	memmove(shelf->objects + place, shelf->objects + place + 1,
 		(shelf->count - place - 1) * sizeof(*shelf->objects));
 	shelf->sorted = --shelf->count;
-	HASH_DEL(shelf->table, entry);
-	if (kind == FW_KIND_POD)
-		fw_model_unindex_pod(state, (const struct fw_pod *)entry->object);
-	fw_object_free(&entry->object);
-	free(entry);
+	forget(state, shelf, object);
 	state->revision++;
 	return kind == FW_KIND_NODE ? fw_model_rebuild_ranges(state) : 0;
 }
@@ -228,13 +235,8 @@ struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
 			       const char *namespace, const char *name)
 {
 	struct fw_model_shelf *shelf = shelf_of(model, kind);
-	struct fw_model_entry *entry;
-	struct fw_model_key key;
 
-	if (!shelf || fw_model_key_make(namespace, name, &key))
-		return NULL;
-	entry = find_entry(shelf, &key);
-	return entry ? entry->object : NULL;
+	return shelf && fw_model_name_fits(namespace, name) ? find(shelf, namespace, name) : NULL;
 }
 
 size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
@@ -274,13 +276,9 @@ int fw_model_new(struct fw_model **ret_model)
 
 static void free_shelf(struct fw_model_shelf *shelf)
 {
-	struct fw_model_entry *entry, *next;
-
-	HASH_ITER(hh, shelf->table, entry, next) {
-		HASH_DEL(shelf->table, entry);
-		fw_object_free(&entry->object);
-		free(entry);
-	}
+	for (size_t i = 0; i < shelf->count; i++)
+		fw_object_free(&shelf->objects[i]);
+	fw_htab_done(&shelf->table);
 	free(shelf->objects);
 }
 

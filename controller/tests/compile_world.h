@@ -194,7 +194,6 @@ static inline struct fw_object *world_pod(const struct world_size *size, unsigne
 	pod->object.name = world_format("pod-%05u", index);
 	world_labels(&pod->object.labels, pairs);
 	pod->node = world_format("node-%u", index / size->namespaces % size->nodes);
-	pod->service_account = world_text("default");
 	pod->workload_kind = world_text("Deployment");
 	pod->workload_name = world_format("app-%u", app);
 	pod->config_hash = world_text("");
@@ -326,12 +325,7 @@ static inline struct fw_object *world_slice(const struct world_size *size, unsig
 		struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
 
 		endpoint->ready = endpoint->serving = true;
-		endpoint->ip_count = 1;
-		endpoint->ips = world_alloc(1, sizeof(*endpoint->ips));
-		endpoint->ips[0] = world_ip4(0x0a000000u + 0x100u + pod);
-		endpoint->target_namespace = world_format("ns-%u", namespace);
-		endpoint->target_name = world_format("pod-%05u", pod);
-		endpoint->node = world_text("");
+		endpoint->ip = world_ip4(0x0a000000u + 0x100u + pod);
 	}
 	return &slice->object;
 }

@@ -74,7 +74,6 @@ static inline void world_pod(struct flow_world *w, const char *namespace, const 
 					 .origin = copy("test"),
 					 .digest = ++digest};
 	pod->node = copy("node-a");
-	pod->service_account = copy("");
 	pod->workload_kind = copy(kind);
 	pod->workload_name = copy(workload);
 	pod->config_hash = copy("");

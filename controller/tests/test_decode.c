@@ -250,7 +250,6 @@ static void a_pod_is_read_whole(void **state)
 	assert_string_equal(pod->workload_name, "web");
 	assert_string_equal(pod->config_hash, "abc");
 	assert_string_equal(pod->node, "n1");
-	assert_string_equal(pod->service_account, "sa");
 	assert_int_equal(pod->ip_count, 2);
 	assert_string_equal(fw_ip_format(&pod->ips[0], ip), "10.0.0.1");
 	assert_string_equal(fw_ip_format(&pod->ips[1], ip), "fd00::1");
@@ -343,9 +342,6 @@ static void slice_conditions_follow_kube_proxy(void **state)
 	assert_true(!slice->endpoints[2].ready && slice->endpoints[2].serving &&
 		    slice->endpoints[2].terminating);
 	assert_true(slice->endpoints[3].ready && slice->endpoints[3].serving);
-	assert_string_equal(slice->endpoints[3].target_namespace, "other");
-	assert_string_equal(slice->endpoints[3].node, "n1");
-	assert_string_equal(slice->endpoints[4].target_name, "");
 	assert_int_equal(slice->ports[0].port, 80);
 	assert_int_equal(slice->ports[1].port, 0);
 	assert_int_equal(slice->ports[1].protocol, FW_PROTO_UDP);

@@ -447,6 +447,30 @@ static void the_node_name_is_kept(void **state)
 	assert_string_equal(fw_kind_name(FW_KIND_NETWORK_POLICY), "NetworkPolicy");
 }
 
+static struct fw_pod *packed_pod(const char *name)
+{
+	struct fw_object *object = &make_pod("shop", name, "", "10.0.0.1")->object;
+
+	assert_int_equal(fw_object_pack(&object), 0);
+	return (struct fw_pod *)object;
+}
+
+/* 10,000 pods say "shop" and "test" once in all, and each its own name. */
+static void packed_objects_share_their_words(void **state)
+{
+	struct fw_pod *first = packed_pod("a"), *second = packed_pod("b");
+	struct fw_object *objects[2] = {&first->object, &second->object};
+
+	(void)state;
+	assert_ptr_equal(first->object.namespace, second->object.namespace);
+	assert_ptr_equal(first->object.origin, second->object.origin);
+	assert_true(first->object.packed < sizeof(*first) + 32);
+	fw_object_free(&objects[0]);
+	assert_string_equal(second->object.namespace, "shop");
+	assert_string_equal(second->object.name, "b");
+	fw_object_free(&objects[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -465,6 +489,7 @@ int main(void)
 		TEST(a_sandbox_joins_its_own_pod_only),
 		TEST(pod_ranges_are_those_of_nodes_and_configuration),
 		TEST(the_node_name_is_kept),
+		TEST(packed_objects_share_their_words),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/htab.h"
 #include "base/ip.h"
 
 static void error_text_gains_context_on_its_way_up(void **state)
@@ -200,6 +201,32 @@ static void a_prefix_holds_addresses_of_its_family_only(void **state)
 	assert_false(contains("fd00::/127", "fd00::2"));
 }
 
+/* Hashes that all fall into a few slots: what stays is found, whatever was taken out before. */
+static void a_table_keeps_what_stays_and_loses_what_goes(void **state)
+{
+	_cleanup_(fw_htab_done) struct fw_htab htab = {0};
+	char items[1000];
+	size_t at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(items); i++)
+		assert_int_equal(fw_htab_add(&htab, i % 7 * 5, &items[i]), 0);
+	for (size_t i = 0; i < sizeof(items); i += 2)
+		fw_htab_remove(&htab, i % 7 * 5, &items[i]);
+	fw_htab_remove(&htab, 0, &htab); /* never was in it */
+	assert_int_equal(htab.used, sizeof(items) / 2);
+	for (size_t hash = 0; hash < 7; hash++) {
+		size_t found = 0, wanted = 0;
+		const char *item;
+
+		for (size_t i = 1; i < sizeof(items); i += 2)
+			wanted += i % 7 == hash;
+		for (at = 0; (item = fw_htab_next(&htab, hash * 5, &at)); found++)
+			assert_int_equal((size_t)(item - items) % 7, hash);
+		assert_int_equal(found, wanted);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +238,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_read_as_kubernetes_reads_them),
 		cmocka_unit_test(prefixes_are_canonical),
 		cmocka_unit_test(a_prefix_holds_addresses_of_its_family_only),
+		cmocka_unit_test(a_table_keeps_what_stays_and_loses_what_goes),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
