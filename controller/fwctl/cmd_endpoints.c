@@ -7,7 +7,7 @@
 #include "output.h"
 
 static const char help[] =
-	"usage: fwctl endpoints [-o json] [--wide] [--server PATH]\n"
+	"usage: fwctl endpoints [-o json|yaml] [--wide] [--server PATH]\n"
 	"\n"
 	"Every pod interface that podwalld knows on this node.\n"
 	"\n"
@@ -77,19 +77,15 @@ int cmd_endpoints(int argc, char **argv)
 	_cleanup_json_ cJSON *answer = NULL;
 	const cJSON *item;
 	struct fw_common common;
-	struct fw_err err = {""};
 	unsigned int flags;
 	int code = fw_common_parse(argc, argv, help, flag_names, &flags, &common);
 
+	if (code < 0)
+		code = fw_common_ask(argc, argv, "{\"op\":\"endpoints\"}", &answer);
 	if (code >= 0)
 		return code;
-	if (optind < argc)
-		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
-	code = (int)fw_client_ask("{\"op\":\"endpoints\"}", &answer, &err);
-	if (code)
-		return fw_fail((enum fw_exit)code, argv[0], "%s", err.text);
-	if (common.json)
-		return fw_print_json(answer);
+	if (common.form != FW_FORM_TABLE)
+		return fw_common_print(&common, answer);
 	if (fw_table_new(flags ? wide : narrow,
 			 flags ? sizeof(wide) / sizeof(*wide) : sizeof(narrow) / sizeof(*narrow),
 			 &table))

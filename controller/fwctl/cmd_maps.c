@@ -6,7 +6,7 @@
 #include "output.h"
 
 static const char help[] =
-	"usage: fwctl maps [-o json] [--server PATH]\n"
+	"usage: fwctl maps [-o json|yaml] [--server PATH]\n"
 	"\n"
 	"Every table of the datapath: rows used, capacity, what happens when it is full.\n"
 	"\n"
@@ -24,19 +24,15 @@ int cmd_maps(int argc, char **argv)
 	_cleanup_json_ cJSON *answer = NULL;
 	const cJSON *item;
 	struct fw_common common;
-	struct fw_err err = {""};
 	unsigned int flags;
 	int code = fw_common_parse(argc, argv, help, NULL, &flags, &common);
 
+	if (code < 0)
+		code = fw_common_ask(argc, argv, "{\"op\":\"maps\"}", &answer);
 	if (code >= 0)
 		return code;
-	if (optind < argc)
-		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
-	code = (int)fw_client_ask("{\"op\":\"maps\"}", &answer, &err);
-	if (code)
-		return fw_fail((enum fw_exit)code, argv[0], "%s", err.text);
-	if (common.json)
-		return fw_print_json(answer);
+	if (common.form != FW_FORM_TABLE)
+		return fw_common_print(&common, answer);
 	if (fw_table_new(columns, sizeof(columns) / sizeof(*columns), &table))
 		return fw_fail(FW_EXIT_FAILURE, argv[0], "out of memory");
 	cJSON_ArrayForEach(item, fw_json_get(answer, "maps")) {

@@ -8,7 +8,7 @@
 #include "output.h"
 
 static const char help[] =
-	"usage: fwctl policies [NAMESPACE/POD] [--pending] [-o json] [--server PATH]\n"
+	"usage: fwctl policies [NAMESPACE/POD] [--pending] [-o json|yaml] [--server PATH]\n"
 	"\n"
 	"Every policy that podwalld holds, or those that select a pod.\n"
 	"\n"
@@ -114,8 +114,8 @@ int cmd_policies(int argc, char **argv)
 	policies = (cJSON *)fw_json_get(answer, "policies");
 	if (flags)
 		drop_settled(policies);
-	if (common.json)
-		return fw_print_json(answer);
+	if (common.form != FW_FORM_TABLE)
+		return fw_common_print(&common, answer);
 	if (!cJSON_GetArraySize(policies))
 		(void)fprintf(stderr, "no policies%s\n",
 			      flags	      ? " are pending"

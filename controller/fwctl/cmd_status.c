@@ -8,7 +8,7 @@
 #include "show/print.h"
 
 static const char help[] =
-	"usage: fwctl status [-o json] [--color auto|always|never] [--server PATH]\n"
+	"usage: fwctl status [-o json|yaml] [--color auto|always|never] [--server PATH]\n"
 	"\n"
 	"One look at this node: coverage, enforcement, policies, input that is wrong,\n"
 	"tables, losses.\n"
@@ -61,7 +61,7 @@ static void print_head(const cJSON *answer, bool color)
 static void print_node(const cJSON *answer)
 {
 	static const struct fw_column columns[] = {
-		{"NODE", false, true},	       {"READY", false, false},
+		{"NODE", false, false},	       {"READY", false, false},
 		{"ENFORCEMENT", false, false}, {"PODS", true, false},
 		{"UNCOVERED", true, false},    {"LOCKED", true, false},
 		{"REVISION", true, false},     {"BEHIND", true, false},
@@ -170,20 +170,17 @@ int cmd_status(int argc, char **argv)
 {
 	_cleanup_json_ cJSON *answer = NULL;
 	struct fw_common common;
-	struct fw_err err = {""};
 	unsigned int flags;
 	int code = fw_common_parse(argc, argv, help, NULL, &flags, &common);
 
+	if (code < 0)
+		code = fw_common_ask(argc, argv, "{\"op\":\"status\"}", &answer);
 	if (code >= 0)
 		return code;
-	if (optind < argc)
-		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
-	code = (int)fw_client_ask("{\"op\":\"status\"}", &answer, &err);
-	if (code)
-		return fw_fail((enum fw_exit)code, argv[0], "%s", err.text);
-	if (common.json) {
-		code = fw_print_json(answer);
+	if (common.form != FW_FORM_TABLE) {
+		code = fw_common_print(&common, answer);
 	} else {
+		code = FW_EXIT_OK;
 		print_head(answer, fw_color_wanted(common.color));
 		print_node(answer);
 		print_policies(answer);

@@ -6,7 +6,7 @@
 #include "fw/abi.h"
 #include "output.h"
 
-static const char help[] = "usage: fwctl version [--client] [-o json] [--server PATH]\n"
+static const char help[] = "usage: fwctl version [--client] [-o json|yaml] [--server PATH]\n"
 			   "\n"
 			   "The version of fwctl and of the podwalld that answers. --client: "
 			   "fwctl's\n"
@@ -22,7 +22,6 @@ int cmd_version(int argc, char **argv)
 	static const char *const flag_names[] = {"client", NULL};
 	_cleanup_json_ cJSON *answer = NULL;
 	struct fw_common common;
-	struct fw_err err = {""};
 	unsigned int flags;
 	int code = fw_common_parse(argc, argv, help, flag_names, &flags, &common);
 
@@ -30,24 +29,23 @@ int cmd_version(int argc, char **argv)
 		return code;
 	if (optind < argc)
 		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
-	if (!common.json)
+	if (common.form == FW_FORM_TABLE)
 		(void)printf("fwctl     %s  (abi %u)\n", FW_VERSION, FW_ABI_VERSION);
-	if (flags) {
-		if (common.json)
-			(void)printf("{\"client\":\"%s\",\"abi\":%u}\n", FW_VERSION,
-				     FW_ABI_VERSION);
-		return FW_EXIT_OK;
-	}
-	code = (int)fw_client_ask("{\"op\":\"version\"}", &answer, &err);
-	if (code)
-		return fw_fail((enum fw_exit)code, argv[0], "%s", err.text);
-	if (common.json) {
-		if (!cJSON_AddStringToObject(answer, "client", FW_VERSION))
+	if (flags)
+		answer = cJSON_CreateObject();
+	else
+		code = fw_common_ask(argc, argv, "{\"op\":\"version\"}", &answer);
+	if (code >= 0)
+		return code;
+	if (common.form != FW_FORM_TABLE) {
+		if (!cJSON_AddStringToObject(answer, "client", FW_VERSION) ||
+		    (flags && !cJSON_AddNumberToObject(answer, "abi", FW_ABI_VERSION)))
 			return fw_fail(FW_EXIT_FAILURE, argv[0], "out of memory");
-		return fw_print_json(answer);
+		return fw_common_print(&common, answer);
 	}
-	(void)printf("podwalld  %s  (abi %.0f, kernel %s, node %s)\n",
-		     fw_json_text(answer, "version"), fw_json_number(answer, "abi"),
-		     fw_json_text(answer, "kernel"), fw_json_text(answer, "node"));
+	if (!flags)
+		(void)printf("podwalld  %s  (abi %.0f, kernel %s, node %s)\n",
+			     fw_json_text(answer, "version"), fw_json_number(answer, "abi"),
+			     fw_json_text(answer, "kernel"), fw_json_text(answer, "node"));
 	return FW_EXIT_OK;
 }

@@ -43,7 +43,8 @@ static void help(FILE *file)
 			      commands[i].alias ? ")" : "");
 	(void)fputs(
 		"\n"
-		"`fwctl COMMAND --help` has the options and examples. -o json on every command.\n"
+		"`fwctl COMMAND --help` has the options and examples. -o json on every command,\n"
+		"-o yaml on those that answer once.\n"
 		"Exit: 0 ok, 1 failure, 2 usage, 3 podwalld does not answer, 4 what was asked\n"
 		"is not so.\n"
 		"\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables (libsmartcols), JSON and messages; see output.h. */
+/* Tables (libsmartcols), JSON, YAML and messages; see output.h. */
 #include "output.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "client.h"
+#include "yaml.h"
 
 #define FLAGS_MAX 8u
 
@@ -76,15 +77,29 @@ unsigned int fw_columns(void)
 	return columns < 40 ? 40 : (unsigned int)columns;
 }
 
-int fw_print_json(const cJSON *answer)
+int fw_common_print(const struct fw_common *common, const cJSON *answer)
 {
-	char *text = cJSON_Print(answer);
+	char *text;
 
+	if (common->form == FW_FORM_YAML)
+		return fw_yaml_print(answer, stdout) < 0 ? FW_EXIT_FAILURE : FW_EXIT_OK;
+	text = cJSON_Print(answer);
 	if (!text)
 		return FW_EXIT_FAILURE;
 	(void)printf("%s\n", text);
 	cJSON_free(text);
 	return FW_EXIT_OK;
+}
+
+int fw_common_ask(int argc, char **argv, const char *request, cJSON **ret_answer)
+{
+	struct fw_err err = {""};
+	enum fw_exit code;
+
+	if (optind < argc)
+		return fw_fail(FW_EXIT_USAGE, argv[0], "takes no argument: %s", argv[optind]);
+	code = fw_client_ask(request, ret_answer, &err);
+	return code ? fw_fail(code, argv[0], "%s", err.text) : -1;
 }
 
 int fw_common_color(struct fw_common *common, const char *value)
@@ -97,16 +112,25 @@ int fw_common_color(struct fw_common *common, const char *value)
 	return -1;
 }
 
+static int common_form(const char *command, struct fw_common *common)
+{
+	static const char *const forms[] = {"table", "json", "yaml"};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (!strcmp(optarg, forms[i])) {
+			common->form = (enum fw_form)i;
+			return -1;
+		}
+	}
+	return fw_fail(FW_EXIT_USAGE, command, "-o: \"%s\" is none of table, json, yaml", optarg);
+}
+
 static int common_option(int option, const char *command, const char *help,
 			 struct fw_common *common)
 {
 	switch (option) {
 	case 'o':
-		common->json = !strcmp(optarg, "json");
-		if (!common->json && strcmp(optarg, "table") != 0)
-			return fw_fail(FW_EXIT_USAGE, command, "-o: \"%s\" is none of table, json",
-				       optarg);
-		return -1;
+		return common_form(command, common);
 	case FW_OPTION_SERVER:
 		fw_client_set_server(optarg);
 		return -1;

@@ -13,8 +13,10 @@
 #include "commands.h"
 
 /* Options that every command of the daemon's has: -o, --server, --color, -h. */
+enum fw_form { FW_FORM_TABLE, FW_FORM_JSON, FW_FORM_YAML };
+
 struct fw_common {
-	bool json;
+	enum fw_form form;
 	const char *color; /* auto, always, never */
 };
 
@@ -46,7 +48,11 @@ int fw_getopt(int argc, char **argv, const char *options, const struct option *l
 int fw_fail(enum fw_exit code, const char *command, const char *format, ...) FW_PRINTF(3, 4);
 bool fw_color_wanted(const char *mode);
 unsigned int fw_columns(void); /* of the terminal or $COLUMNS, at least 40; 0: not a terminal */
-int fw_print_json(const cJSON *answer);
+/* For programs: as JSON or YAML. An exit code. */
+int fw_common_print(const struct fw_common *common, const cJSON *answer);
+/* Asks podwalld, of a command that takes no arguments. -1 with the answer, which the caller
+ * deletes; else an exit code, everything was said. */
+int fw_common_ask(int argc, char **argv, const char *request, cJSON **ret_answer);
 
 /* A table of text cells. `truncate`: this column gives way when the terminal is too narrow; the
  * last one goes on in the next line. */
