@@ -41,7 +41,7 @@ GEN := $(BUILD)/gen/fw_tc.skel.h
 
 PROGRAMS := $(if $(wildcard controller/main.c),$(BUILD)/podwalld) \
 	$(if $(wildcard controller/fwctl/main.c),$(BUILD)/fwctl) \
-	$(if $(wildcard cni-plugin/main.c),$(BUILD)/podwall-cni)
+	$(if $(wildcard cni-plugin/main.c),$(BUILD)/podwall-cni $(BUILD)/podwall-install)
 TEST_DIRS := datapath/tests cni-plugin/tests controller/tests
 TESTS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tests/%,$(wildcard $(dir)/test_*.c)))
 TOOLS := $(foreach dir,$(TEST_DIRS),$(patsubst $(dir)/%.c,$(BUILD)/tools/%,$(wildcard $(dir)/tool_*.c)))
@@ -91,6 +91,7 @@ install: all ## install the programs (DESTDIR=, PREFIX=, CNI_BIN=)
 	install -D -m 0755 $(BUILD)/fwctl $(DESTDIR)$(PREFIX)/bin/fwctl
 	ln -sf fwctl $(DESTDIR)$(PREFIX)/bin/kubectl-fw
 	install -D -m 0755 $(BUILD)/podwall-cni $(DESTDIR)$(CNI_BIN)/podwall-cni
+	install -D -m 0755 $(BUILD)/podwall-install $(DESTDIR)$(PREFIX)/sbin/podwall-install
 
 clean: ## remove what was built
 	rm -rf build build-san
@@ -152,6 +153,12 @@ $(BUILD)/tools/tool_round_trip: cni-plugin/tests/tool_round_trip.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) -MF $@.d $< -o $@
 
+INSTALL_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin/install)) $(BUILD)/obj/cni-plugin/json.o
+$(BUILD)/podwall-install: $(BUILD)/obj/cni-plugin/install/main.o $(INSTALL_PARTS) $(call lib_of,datapath/base) \
+		$(if $(SAN),,$(BUILD)/cjson/libcjson.a)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) $^ -o $@ $(if $(SAN),-lcjson) -lm
+
 $(BUILD)/cjson/libcjson.a:
 	@mkdir -p $(@D)
 	$(call say,CC,cjson)
@@ -189,7 +196,7 @@ endef
 PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))
 PLUGIN_PURE := $(addprefix cni-plugin/,chain.c env.c json.c names.c netconf.c)
-$(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS),$(PLUGIN_PURE)))
+$(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS) $(filter-out %/json.o,$(INSTALL_PARTS)),$(PLUGIN_PURE)))
 $(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/request.c controller/node/wire.c controller/node/sandbox.c)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
