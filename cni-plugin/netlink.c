@@ -259,16 +259,22 @@ static int visit_address(const struct nlmsghdr *message, void *context)
 	return 0;
 }
 
+/* One family at a time: for both in one dump the kernel takes its lock of all network
+ * configuration. */
 int fw_netlink_ips(int netlink, uint32_t ifindex, struct fw_link_ips *ret_ips, struct fw_err *err)
 {
+	static const uint8_t families[] = {AF_INET, AF_INET6};
 	struct request request;
 	struct ips_of wanted = {.ifindex = ifindex};
 
-	request_init(&request, RTM_GETADDR, NLM_F_DUMP, sizeof(request.address));
-	request.address.ifa_index = ifindex;
-	int r = ask(netlink, &request, visit_address, &wanted);
-	if (r < 0)
-		return fw_err_errno(err, r, "addresses of interface %u", ifindex);
+	for (size_t i = 0; i < sizeof(families); i++) {
+		request_init(&request, RTM_GETADDR, NLM_F_DUMP, sizeof(request.address));
+		request.address.ifa_family = families[i];
+		request.address.ifa_index = ifindex;
+		int r = ask(netlink, &request, visit_address, &wanted);
+		if (r < 0)
+			return fw_err_errno(err, r, "addresses of interface %u", ifindex);
+	}
 	*ret_ips = wanted.ips;
 	return 0;
 }

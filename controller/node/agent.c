@@ -72,6 +72,13 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
 	fw_agent_answer_waiters(context);
 }
 
+static void on_see(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	fw_agent_see_new(context);
+}
+
 static void on_poll(evutil_socket_t fd, short what, void *context)
 {
 	struct fw_agent *agent = context;
@@ -127,6 +134,8 @@ static int make_timers(struct fw_agent *agent)
 		r = add_timer(agent, on_finish, 0, &agent->finish);
 	if (r == 0)
 		r = add_timer(agent, on_wake, 0, &agent->wake);
+	if (r == 0)
+		r = add_timer(agent, on_see, 0, &agent->see);
 	return r;
 }
 
@@ -278,6 +287,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 	free_event(agent->check);
 	free_event(agent->promote);
 	free_event(agent->wake);
+	free_event(agent->see);
 	fw_close_fd(&agent->run_lock);
 	fw_close_fd(&agent->pin_lock);
 	free(agent);

@@ -140,6 +140,7 @@ void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 	struct fw_err err = {""};
 	bool was_covered = endpoint->hook == FW_HOOK_CLSACT || endpoint->hook == FW_HOOK_TCX;
 
+	endpoint->unseen = false;
 	if (!endpoint->info.placed || !fw_agent_device_alive(&endpoint->info)) {
 		endpoint->hook = FW_HOOK_NONE;
 		set_trouble(agent, endpoint, "its device is gone");
@@ -159,6 +160,16 @@ void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 			attach(agent, endpoint, was_covered);
 	} else if (endpoint->retry_ns < fw_agent_now()) {
 		set_trouble(agent, endpoint, "");
+	}
+}
+
+void fw_agent_see_new(struct fw_agent *agent)
+{
+	struct fw_agent_endpoint *endpoint, *next;
+
+	HASH_ITER(hh, agent->endpoints, endpoint, next) {
+		if (endpoint->unseen)
+			fw_agent_cover(agent, endpoint);
 	}
 }
 

@@ -18,6 +18,7 @@ struct fw_agent_endpoint {
 	uint64_t owner;
 	struct fw_sandbox_info info;
 	enum fw_hook_kind hook;
+	bool unseen;	      /* just told by the plugin: its hook is asked for in a moment */
 	uint64_t retry_ns;    /* no promotion and no re-attach before this */
 	uint64_t restored_ns; /* when its hook was last put back, 0 never */
 	bool late;	      /* its hook came while it ran: fw_agent_seed() has work */
@@ -53,7 +54,7 @@ struct fw_agent {
 	uint64_t applies,
 		graced_applies; /* how often tables were applied; when the grace period began */
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
-	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake;
+	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
 	bool late;		      /* some endpoint is */
 	bool started;		      /* the source has delivered its first content */
@@ -122,6 +123,8 @@ void fw_agent_answer_waiters(struct fw_agent *agent);
 bool fw_agent_device_alive(const struct fw_sandbox_info *info);
 /* Asks the kernel what is attached, and attaches what is missing. */
 void fw_agent_cover(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
+/* Those that the plugin has just told of: after its answer, for each question may wait for RTNL. */
+void fw_agent_see_new(struct fw_agent *agent);
 void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
 void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info);
 void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */

@@ -14,6 +14,8 @@
 #include "base/cleanup.h"
 #include "node/inside.h"
 
+#define SEE_US 5000 /* after an endpoint was told: when the answer has gone */
+
 struct fw_agent_endpoint *fw_agent_find(const struct fw_agent *agent, uint64_t owner)
 {
 	struct fw_agent_endpoint *endpoint;
@@ -259,6 +261,7 @@ int fw_agent_add(struct fw_agent *agent, const struct fw_sandbox_info *info, uns
 		 fw_agent_added added, void *context, uint64_t *ret_ticket, struct fw_err *err)
 {
 	_cleanup_free_ struct fw_sandbox_info *copy = malloc(sizeof(*copy));
+	static const struct timeval soon = {.tv_usec = SEE_US};
 	struct fw_agent_endpoint *endpoint;
 	int r = check_row(agent, info, err);
 
@@ -272,7 +275,8 @@ int fw_agent_add(struct fw_agent *agent, const struct fw_sandbox_info *info, uns
 	r = fw_agent_register(agent, copy, &endpoint, err);
 	if (r < 0)
 		return r;
-	fw_agent_cover(agent, endpoint);
+	endpoint->unseen = true;
+	(void)event_add(agent->see, &soon);
 	r = add_waiter(agent, endpoint->owner, wait_ms, added, context, ret_ticket);
 	if (r < 0)
 		return fw_err_errno(err, r, "endpoint %s", info->container_id);

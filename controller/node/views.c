@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the agent knows, for those who ask. In: the agent. Out: views, counts, problems. Changes
- * nothing.
+ * nothing; hooks that it has not seen yet are asked for first.
  */
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +51,7 @@ void fw_agent_walk(struct fw_agent *agent, fw_agent_visit visit, void *context)
 	struct fw_agent_endpoint *endpoint, *next;
 	struct fw_agent_view view;
 
+	fw_agent_see_new(agent);
 	HASH_ITER(hh, agent->endpoints, endpoint, next) {
 		view_of(agent, endpoint, &view);
 		visit(&view, context);
@@ -62,6 +63,7 @@ void fw_agent_count(struct fw_agent *agent, struct fw_agent_counts *ret_counts)
 	struct fw_agent_endpoint *endpoint, *next;
 
 	*ret_counts = (struct fw_agent_counts){0};
+	fw_agent_see_new(agent);
 	HASH_ITER(hh, agent->endpoints, endpoint, next) {
 		enum fw_endpoint_state state = fw_agent_state(agent, endpoint);
 
@@ -84,6 +86,7 @@ static void list_endpoints(struct fw_agent *agent, const char *what,
 	char names[400] = "", line[512];
 	size_t count = 0, len = 0;
 
+	fw_agent_see_new(agent);
 	HASH_ITER(hh, agent->endpoints, endpoint, next) {
 		if (!which(agent, endpoint))
 			continue;

@@ -18,6 +18,7 @@ struct state {
 	int netlink;
 	bool gone; /* no such device here; links may still be pinned */
 	enum fw_qdisc qdisc;
+	bool made; /* the qdisc, just now: nobody's filter is in it */
 	bool tcx[DIRECTIONS];
 	struct fw_filters filters[DIRECTIONS];
 };
@@ -120,6 +121,7 @@ static int make_qdisc(struct fw_datapath *datapath, const struct fw_hook *hook, 
 	r = fw_clsact_make(state->netlink, hook->ifindex, err);
 	if (r == 0) {
 		state->qdisc = FW_QDISC_CLSACT;
+		state->made = true;
 		return 0;
 	}
 	(void)rmdir(mark);
@@ -214,7 +216,7 @@ static int attach_clsact(struct fw_datapath *datapath, const struct fw_hook *hoo
 		return r;
 	}
 	/* filters of rows that this device had before would deny everything */
-	for (int from = 0; from < DIRECTIONS && r == 0; from++)
+	for (int from = 0; from < DIRECTIONS && r == 0 && !state->made; from++)
 		r = fw_clsact_filters(state->netlink, hook, from, true, &filters, err);
 	return r;
 }
