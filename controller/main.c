@@ -61,7 +61,9 @@ static const struct argp_option options[] = {
 	{"run-dir", OPT_RUN_DIR, "DIR", 0,
 	 "socket, pid, endpoint files (default: " FW_RUN_DIR_DEFAULT ")", 1},
 	{"state-dir", OPT_STATE_DIR, "DIR", 0,
-	 "names of decisions over restarts (default: " STATE_DIR_DEFAULT ")", 1},
+	 "names of decisions, and what running pods need, over restarts "
+	 "(default: " STATE_DIR_DEFAULT ")",
+	 1},
 	{0, 0, 0, 0, "Sizes (of maps that are made; maps that exist keep theirs):", 2},
 	{"regions", OPT_REGIONS, "N", 0, "pods on this node (default: 256)", 2},
 	{"region-slots", OPT_REGION_SLOTS, "N", 0,

@@ -98,6 +98,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 	if (fw_flows_sweep(agent->flows, &err) < 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "sweep: %s", err.text);
 	fw_agent_adopt(agent, false);
+	fw_agent_remember(agent);
 }
 
 static void on_check(evutil_socket_t fd, short what, void *context)
@@ -220,6 +221,7 @@ static int make_parts(struct fw_agent *agent, struct fw_err *err)
 	if (r < 0)
 		return r;
 	fw_agent_adopt(agent, true);
+	fw_agent_recall(agent);
 	fw_agent_work(agent, 0);
 	agent->started = true;
 	HASH_ITER(hh, agent->endpoints, endpoint, next)
@@ -265,6 +267,8 @@ void fw_agent_free(struct fw_agent **agent_at)
 
 	if (!agent)
 		return;
+	if (agent->started)
+		fw_agent_remember(agent);
 	fw_grace_free(&agent->grace);
 	fw_source_free(&agent->source);
 	while (agent->waiters)

@@ -56,7 +56,10 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
-	bool late;		      /* some endpoint is */
+	bool late; /* some endpoint is */
+	bool recalled;
+	uint64_t remembered; /* digest of what the file says */
+	int remember_failed;
 	bool started;		      /* the source has delivered its first content */
 	bool again;		      /* apply once more after finish: something may fit then */
 	bool failed;		      /* the last compile or apply did */
@@ -141,7 +144,16 @@ void fw_agent_keep_put(struct fw_agent *agent, const struct fw_object *object);
 void fw_agent_keep_remove(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
 			  const char *name);
 void fw_agent_keep_settle(struct fw_agent *agent);
+/* One more to keep, whose object the caller puts (a Namespace has none). -ENOMEM. */
+int fw_agent_keep_add(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+		      const char *name);
+bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+		       const char *name);
 void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
+
+/* recall.c: once, when both the source has told all it knows and the sandboxes are known. */
+void fw_agent_recall(struct fw_agent *agent);
+void fw_agent_remember(struct fw_agent *agent); /* writes when something changed */
 
 /* adopt.c: the plugin's files against what we know */
 void fw_agent_adopt(struct fw_agent *agent, bool always);

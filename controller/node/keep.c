@@ -75,24 +75,38 @@ static bool can_be_needed(const struct fw_agent *agent, enum fw_kind kind, const
 	return false;
 }
 
-void fw_agent_keep_remove(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
-			  const char *name)
+int fw_agent_keep_add(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+		      const char *name)
 {
 	_cleanup_free_ struct fw_kept_object *kept = NULL;
 
-	if (can_be_needed(agent, kind, namespace, name) && !*find(agent, kind, namespace, name)) {
-		kept = calloc(1, sizeof(*kept) + strlen(name) + 1);
-		if (kept)
-			kept->namespace = strdup(namespace);
-		if (kept && kept->namespace) {
-			kept->kind = kind;
-			memcpy(kept->name, name, strlen(name) + 1);
-			kept->next = agent->kept;
-			agent->kept = TAKE_PTR(kept);
-			if (kind != FW_KIND_NAMESPACE)
-				return; /* the end of the batch decides */
-		}
-	}
+	if (fw_agent_keep_has(agent, kind, namespace, name))
+		return 0;
+	kept = calloc(1, sizeof(*kept) + strlen(name) + 1);
+	if (kept)
+		kept->namespace = strdup(namespace);
+	if (!kept || !kept->namespace)
+		return -ENOMEM;
+	kept->kind = kind;
+	memcpy(kept->name, name, strlen(name) + 1);
+	kept->next = agent->kept;
+	agent->kept = TAKE_PTR(kept);
+	return 0;
+}
+
+bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+		       const char *name)
+{
+	return *find(agent, kind, namespace, name);
+}
+
+void fw_agent_keep_remove(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
+			  const char *name)
+{
+	if (can_be_needed(agent, kind, namespace, name) &&
+	    !fw_agent_keep_has(agent, kind, namespace, name) &&
+	    fw_agent_keep_add(agent, kind, namespace, name) == 0 && kind != FW_KIND_NAMESPACE)
+		return; /* the end of the batch decides */
 	(void)fw_model_remove(agent->model, kind, namespace, name);
 }
 

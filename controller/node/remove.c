@@ -94,7 +94,8 @@ static size_t count_rows(const struct fw_datapath *datapath)
 static bool is_ours(const char *name)
 {
 	static const char *const files[] = {"podwalld.pid",  "podwalld.sock", "endpoints.lock",
-					    "decisions.log", "services.log",  "ids.log"};
+					    "decisions.log", "services.log",  "ids.log",
+					    "local.json",    ".local.json"};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (!strcmp(name, files[i]))
