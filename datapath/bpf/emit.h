@@ -24,6 +24,12 @@ static __always_inline void fw_count(__u32 reason, __u32 direction, __u64 add)
 	counter->bytes += add & FW_COUNT_BYTES_MASK;
 }
 
+/* As coarse as bpf_ktime_get_coarse_ns(), without its 16 ns: jiffies are a load. */
+static __always_inline __u64 fw_emit_now(void)
+{
+	return bpf_jiffies64() * fw_tick_ns + fw_clock_base;
+}
+
 static __always_inline void fw_emit_lost(__u32 type)
 {
 	__u64 *lost = bpf_map_lookup_elem(&fw_lost, &type);
@@ -33,18 +39,17 @@ static __always_inline void fw_emit_lost(__u32 type)
 }
 
 /* 0 when the record was sent. `suppressed` is carried by records that the budget let through. */
-FW_SUB int fw_emit(const struct fw_packet *p, __u32 type, __u32 reason, __u32 suppressed)
+static __always_inline int fw_emit_here(const struct fw_packet *p, __u32 type, __u32 reason,
+					__u32 suppressed)
 {
 	struct fw_event *event;
 
-	if (!p)
-		return -1;
 	event = bpf_ringbuf_reserve(&fw_events, sizeof(*event), 0);
 	if (!event) {
 		fw_emit_lost(type);
 		return -1;
 	}
-	event->time_ns = bpf_ktime_get_coarse_ns();
+	event->time_ns = fw_emit_now();
 	event->slot = p->slot;
 	event->generation = (__u16)(p->key.rest >> 48);
 	event->type = (__u8)type;
@@ -69,6 +74,12 @@ FW_SUB int fw_emit(const struct fw_packet *p, __u32 type, __u32 reason, __u32 su
 	event->count[1] = p->direction == FW_EGRESS ? p->add : 0;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return 0;
+}
+
+/* The same, out of line. */
+FW_SUB int fw_emit(const struct fw_packet *p, __u32 type, __u32 reason, __u32 suppressed)
+{
+	return p ? fw_emit_here(p, type, reason, suppressed) : -1;
 }
 
 /* Records that no slot folds: so many per window, the rest is counted and told by the next one. */
@@ -141,7 +152,7 @@ FW_SUB int fw_emit_evict(const struct fw_endpoint *ep, const struct fw_packet *p
 		return -1;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
-	event->time_ns = bpf_ktime_get_coarse_ns();
+	event->time_ns = fw_emit_now();
 	event->slot = p->slot;
 	event->generation = flow->generation;
 	event->type = FW_EVENT_EVICT;

@@ -171,6 +171,8 @@ static __always_inline int fw_fast_slow(struct __sk_buff *skb, const struct fw_e
 		fw_addr_map4(&p->local, ep->ip4_be);
 	else
 		__builtin_memcpy(&p->local, ep->ip6, 16);
+	if (missed && (p->protocol != IPPROTO_TCP || fw_meet_tcp_sane(p->tcp_flags)))
+		return fw_slow_end(ep, p, fw_meet_newcomer(skb, ep, p));
 	return fw_slow(skb, ep, p, FW_ODD_MEET);
 }
 

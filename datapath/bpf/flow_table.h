@@ -268,12 +268,16 @@ FW_SUB __u32 fw_flow_choose(struct fw_packet *p, __u32 row, int weak, __u64 *ret
 }
 
 /* Rule 8: 1 when the same key is VALID in a lower slot than `own`, as far as this bucket goes. */
-FW_SUB int fw_flow_twice(const struct fw_packet *p, __u32 row, __u32 own)
+static __always_inline int fw_flow_twice(const struct fw_packet *p, __u32 row, __u32 own)
 {
-	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
+	struct fw_bucket *bucket;
 
-	if (!p || !bucket)
+	if (row * FW_BUCKET_SLOTS >= own)
 		return 0;
+	bucket = bpf_map_lookup_elem(&fw_flows, &row);
+	if (!bucket)
+		return 0;
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[i];
 		struct fw_flow_seen seen;
@@ -312,24 +316,53 @@ static __always_inline void fw_flow_write(struct fw_flow *flow, const struct fw_
 	FW_WRITE(flow->state, p->state);
 }
 
+static __always_inline int fw_flow_is_weak(const struct fw_packet *p)
+{
+	return ((p->key.rest >> 40) & FW_FLOW_FRAGMENT) || !(p->ev & FW_DECISION_ALLOW);
+}
+
+static __always_inline __u64 fw_flow_busy(const struct fw_packet *p, __u64 ctl)
+{
+	return (p->hash & FW_CTL_TAG) | ((ctl + FW_CTL_GENERATION_ONE) & FW_CTL_GENERATION) |
+	       FW_CTL_BUSY;
+}
+
+/* The slot is BUSY by us: it becomes the flow of p. */
+static __always_inline int fw_flow_publish(const struct fw_endpoint *ep, struct fw_packet *p,
+					   struct fw_flow *flow, __u32 id, __u64 busy, int inserted)
+{
+	fw_flow_write(flow, p);
+	p->ctl = busy ^ FW_CTL_BUSY ^ FW_CTL_VALID;
+	if (__sync_val_compare_and_swap(&flow->ctl, busy, p->ctl) != busy)
+		return FW_INSERT_FULL;
+	p->flow = id;
+	/* a denied key that stands twice costs a record, no more */
+	if (!fw_flow_is_weak(p) && (fw_flow_twice(p, fw_flow_bucket1(ep, p->hash), id) ||
+				    fw_flow_twice(p, fw_flow_bucket2(ep, p->hash), id))) {
+		__sync_val_compare_and_swap(&flow->ctl, p->ctl,
+					    p->ctl ^ FW_CTL_VALID ^ FW_CTL_DEAD);
+		p->flow = FW_NO_SLOT;
+		return FW_INSERT_TWIN;
+	}
+	return inserted;
+}
+
 /* Rule 2. Takes p->key, p->hash, p->ev, p->state, p->add; sets p->flow and p->ctl when inserted. */
 FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 {
 	__u64 worth = 0, ctl = 0, busy;
 	struct fw_flow *flow = 0;
-	__u32 id, other, row1, row2;
+	__u32 id, other;
 	int weak;
 
 	if (!ep || !p)
 		return FW_INSERT_FULL;
-	weak = ((p->key.rest >> 40) & FW_FLOW_FRAGMENT) || !(p->ev & FW_DECISION_ALLOW);
-	row1 = fw_flow_bucket1(ep, p->hash);
-	row2 = fw_flow_bucket2(ep, p->hash);
+	weak = fw_flow_is_weak(p);
 	for (int try = 0;; try++) {
 		worth = 0;
-		id = fw_flow_choose(p, row1, weak, &worth, &ctl);
+		id = fw_flow_choose(p, fw_flow_bucket1(ep, p->hash), weak, &worth, &ctl);
 		if (worth != FW_WORTH_FREE) {
-			other = fw_flow_choose(p, row2, weak, &worth, &ctl);
+			other = fw_flow_choose(p, fw_flow_bucket2(ep, p->hash), weak, &worth, &ctl);
 			if (other != FW_NO_SLOT)
 				id = other;
 		}
@@ -338,8 +371,7 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 		flow = fw_flow_at(id);
 		if (!flow)
 			return FW_INSERT_FULL;
-		busy = (p->hash & FW_CTL_TAG) |
-		       ((ctl + FW_CTL_GENERATION_ONE) & FW_CTL_GENERATION) | FW_CTL_BUSY;
+		busy = fw_flow_busy(p, ctl);
 		if (__sync_val_compare_and_swap(&flow->ctl, ctl, busy) == ctl)
 			break;
 	}
@@ -349,19 +381,32 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 	    ((flow->ev & FW_DECISION_ALLOW) ||
 	     (flow->count[0] + flow->count[1]) >> FW_COUNT_BYTES_BITS > 1))
 		fw_emit_evict(ep, p, flow, id, ctl);
-	fw_flow_write(flow, p);
-	p->ctl = busy ^ FW_CTL_BUSY ^ FW_CTL_VALID;
-	if (__sync_val_compare_and_swap(&flow->ctl, busy, p->ctl) != busy)
+	return fw_flow_publish(ep, p, flow, id, busy,
+			       worth == FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED);
+}
+
+/* The same without a call where the first bucket has a free slot, as nearly always. */
+static __always_inline int fw_flow_insert_here(const struct fw_endpoint *ep, struct fw_packet *p)
+{
+	__u32 row = fw_flow_bucket1(ep, p->hash), start = fw_flow_start(p->hash);
+	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
+
+	if (!bucket)
 		return FW_INSERT_FULL;
-	p->flow = id;
-	/* a denied key that stands twice costs a record, no more */
-	if (!weak && (fw_flow_twice(p, row1, id) || fw_flow_twice(p, row2, id))) {
-		__sync_val_compare_and_swap(&flow->ctl, p->ctl,
-					    p->ctl ^ FW_CTL_VALID ^ FW_CTL_DEAD);
-		p->flow = FW_NO_SLOT;
-		return FW_INSERT_TWIN;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
+		__u32 index = (start + i) & (FW_BUCKET_SLOTS - 1);
+		struct fw_flow *flow = &bucket->slot[index];
+		__u64 ctl = FW_READ(flow->ctl), busy = fw_flow_busy(p, ctl);
+
+		if ((ctl & FW_CTL_STATE) != FW_CTL_FREE)
+			continue;
+		if (__sync_val_compare_and_swap(&flow->ctl, ctl, busy) != ctl)
+			break;
+		return fw_flow_publish(ep, p, flow, row * FW_BUCKET_SLOTS + index, busy,
+				       FW_INSERTED);
 	}
-	return worth == FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED;
+	return fw_flow_insert(ep, p);
 }
 
 /* Rule 6: stores p->ev (and p->state) in the slot that p->ctl vouches for. 0 when stored. */
@@ -388,8 +433,7 @@ FW_SUB int fw_flow_restart(const struct fw_endpoint *ep, struct fw_flow *flow, s
 
 	if (!ep || !flow || !p)
 		return -1;
-	busy = (p->hash & FW_CTL_TAG) | ((p->ctl + FW_CTL_GENERATION_ONE) & FW_CTL_GENERATION) |
-	       FW_CTL_BUSY;
+	busy = fw_flow_busy(p, p->ctl);
 	if (__sync_val_compare_and_swap(&flow->ctl, p->ctl, busy) != p->ctl)
 		return -1;
 	fw_emit_evict(ep, p, flow, p->flow, p->ctl);

@@ -19,6 +19,10 @@
 const volatile __u64 fw_hash_secret[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 const volatile __u64 fw_mark_secret = 0;
 const volatile __u32 fw_hz = 250;
+/* CLOCK_MONOTONIC = jiffies x fw_tick_ns + fw_clock_base, in nanoseconds, two ticks late at most.
+ */
+const volatile __u32 fw_tick_ns = 0;
+const volatile __u64 fw_clock_base = 0;
 /* The endpoint row of a private copy of the program; FW_NO_SLOT: found by ifindex. */
 const volatile __u32 fw_slot = FW_NO_SLOT;
 

@@ -83,12 +83,13 @@ FW_SUB int fw_meet_count(const struct fw_endpoint *ep, struct fw_packet *p)
 	return fw_flow_touch(flow, p);
 }
 
-FW_SUB int fw_meet_new(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw_packet *p)
+/* No flow has this key. */
+static __always_inline int fw_meet_new_of(struct __sk_buff *skb, const struct fw_endpoint *ep,
+					  struct fw_packet *p, const int here)
 {
+	__u32 type = FW_EVENT_DENY;
 	int reason, inserted;
 
-	if (!ep || !p)
-		return FW_REASON_NONE;
 	reason = fw_source_possible(p);
 	p->flow = FW_NO_SLOT;
 	p->before = 0;
@@ -98,26 +99,41 @@ FW_SUB int fw_meet_new(struct __sk_buff *skb, const struct fw_endpoint *ep, stru
 	if (fw_source_rogue_dhcp(p))
 		return FW_REASON_ROGUE_DHCP;
 	p->state = fw_meet_state(p);
-	reason = (int)fw_verdict(skb, ep, p, p->direction);
+	reason = here ? (int)fw_verdict_of(skb, ep, p, p->direction, 1)
+		      : (int)fw_verdict(skb, ep, p, p->direction);
 	p->ev = fw_meet_ev(p, p->direction);
-	inserted = p->flags & FW_PACKET_BUSY ? FW_INSERT_TWIN : fw_flow_insert(ep, p);
+	inserted = p->flags & FW_PACKET_BUSY ? FW_INSERT_TWIN
+		   : here		     ? fw_flow_insert_here(ep, p)
+					     : fw_flow_insert(ep, p);
 	if (inserted == FW_INSERT_TWIN) {
 		fw_meet_count(ep, p);
 		return reason;
 	}
 	if (p->decision & FW_DECISION_ALLOW) {
-		if (inserted != FW_INSERT_FULL) {
-			fw_emit(p, FW_EVENT_NEW, (__u32)reason, 0);
-			return reason;
+		if (inserted == FW_INSERT_FULL) {
+			p->decision = FW_DECIDED_TABLE_FULL;
+			return FW_REASON_TABLE_FULL;
 		}
-		p->decision = FW_DECIDED_TABLE_FULL;
-		return FW_REASON_TABLE_FULL;
+		type = FW_EVENT_NEW;
 	}
-	if (inserted == FW_INSERTED)
-		fw_emit(p, FW_EVENT_DENY, (__u32)reason, 0);
+	if (type == FW_EVENT_NEW || inserted == FW_INSERTED)
+		(void)(here ? fw_emit_here(p, type, (__u32)reason, 0)
+			    : fw_emit(p, type, (__u32)reason, 0));
 	else
 		fw_emit_budgeted(ep, p, FW_EVENT_DENY, (__u32)reason);
 	return reason;
+}
+
+FW_SUB int fw_meet_new(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw_packet *p)
+{
+	return ep && p ? fw_meet_new_of(skb, ep, p, 0) : FW_REASON_NONE;
+}
+
+/* The same for the fast path. */
+FW_SUB int fw_meet_newcomer(struct __sk_buff *skb, const struct fw_endpoint *ep,
+			    struct fw_packet *p)
+{
+	return ep && p ? fw_meet_new_of(skb, ep, p, 1) : FW_REASON_NONE;
 }
 
 /*

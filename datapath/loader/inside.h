@@ -73,6 +73,8 @@ int fw_pin_remove_tree(const char *path, struct fw_err *err); /* 0 when it is no
 
 /* program.c */
 int fw_node_hz(uint32_t *ret_hz, struct fw_err *err);
+/* What to add to jiffies x tick_ns for CLOCK_MONOTONIC, in ns. Both advance by the same tick. */
+int fw_node_clock(uint32_t tick_ns, uint64_t *ret_base, struct fw_err *err);
 int fw_jiffies_open(
 	struct fw_err *err); /* descriptor of a program that returns jiffies, or -errno */
 int fw_jiffies_read(int fd, uint32_t *ret_jiffies);

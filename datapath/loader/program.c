@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +16,8 @@
 #include "base/cleanup.h"
 #include "fw_tc.skel.h"
 #include "loader/inside.h"
+
+#define CLOCK_READINGS 8
 
 static const char *const program_names[FW_PROGRAM_COUNT] = {
 	[FW_PROGRAM_FROM_CLSACT] = "fw_from_clsact",
@@ -74,6 +77,73 @@ int fw_jiffies_read(int fd, uint32_t *ret_jiffies)
 	return 0;
 }
 
+/* CLOCK_MONOTONIC_COARSE - jiffies x tick, modulo 2^64, into cb[0] and cb[1]. */
+static int open_clock(uint32_t tick_ns, struct fw_err *err)
+{
+	const int cb = offsetof(struct __sk_buff, cb);
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 6, .src_reg = 1},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ktime_get_coarse_ns},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 7, .src_reg = 0},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64},
+		{.code = BPF_ALU64 | BPF_MUL | BPF_K, .dst_reg = 0, .imm = (__s32)tick_ns},
+		{.code = BPF_ALU64 | BPF_SUB | BPF_X, .dst_reg = 7, .src_reg = 0},
+		{.code = BPF_STX | BPF_MEM | BPF_W, .dst_reg = 6, .src_reg = 7, .off = (__s16)cb},
+		{.code = BPF_ALU64 | BPF_RSH | BPF_K, .dst_reg = 7, .imm = 32},
+		{.code = BPF_STX | BPF_MEM | BPF_W,
+		 .dst_reg = 6,
+		 .src_reg = 7,
+		 .off = (__s16)(cb + 4)},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "fw_clock", "GPL", code,
+			       sizeof(code) / sizeof(code[0]), NULL);
+
+	return fd < 0 ? fw_err_errno(err, fd, "cannot load fw_clock%s", fw_capability_hint(fd))
+		      : fd;
+}
+
+/* The clock and jiffies move one after the other: the least of some readings, so that no record is
+ * ahead of the clock. */
+int fw_node_clock(uint32_t tick_ns, uint64_t *ret_base, struct fw_err *err)
+{
+	_cleanup_close_ int fd = open_clock(tick_ns, err);
+	unsigned char frame[64] = {0};
+	uint64_t base = 0;
+
+	if (fd < 0)
+		return fd;
+	for (int i = 0; i < CLOCK_READINGS; i++) {
+		struct __sk_buff context = {0};
+		LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame),
+			    .ctx_in = &context, .ctx_size_in = sizeof(context), .ctx_out = &context,
+			    .ctx_size_out = sizeof(context), .repeat = 1);
+		int r = bpf_prog_test_run_opts(fd, &run);
+		uint64_t now = (uint64_t)context.cb[1] << 32 | context.cb[0];
+
+		if (r < 0)
+			return fw_err_errno(err, r, "cannot run fw_clock");
+		if (i == 0 || (int64_t)(now - base) < 0)
+			base = now;
+	}
+	*ret_base = base;
+	return 0;
+}
+
+static int set_clock(struct fw_tc *skeleton, uint32_t hz, struct fw_err *err)
+{
+	uint32_t tick_ns = (1000000000u + hz / 2) / hz; /* the kernel's TICK_NSEC */
+	uint64_t base;
+	int r = fw_node_clock(tick_ns, &base, err);
+
+	if (r < 0)
+		return r;
+	skeleton->rodata->fw_tick_ns = tick_ns;
+	skeleton->rodata->fw_clock_base = base;
+	return 0;
+}
+
 static void close_skeleton(struct fw_tc **skeleton)
 {
 	fw_tc__destroy(*skeleton);
@@ -114,6 +184,9 @@ static int load(const struct fw_datapath *datapath, uint32_t wanted, uint32_t sl
 	skeleton->rodata->fw_mark_secret = node->mark_secret;
 	skeleton->rodata->fw_hz = node->hz;
 	skeleton->rodata->fw_slot = slot;
+	r = set_clock(skeleton, node->hz, err);
+	if (r < 0)
+		return r;
 	bpf_object__for_each_program(program, skeleton->obj)(void)
 		bpf_program__set_autoload(program, false);
 	for (size_t i = 0; i < FW_PROGRAM_COUNT; i++) {

@@ -25,6 +25,7 @@
 #include "base/ip.h"
 #include "fw/reasons.h"
 #include "fw_tc.skel.h"
+#include "loader/inside.h"
 #include "packet.h"
 
 #define SLOT	       1u /* a test run's device is the loopback, ifindex 1 */
@@ -102,8 +103,12 @@ static inline void fixture_open_sized(uint32_t buckets)
 	assert(getrandom(secret, sizeof(secret), 0) == sizeof(secret));
 	skel->rodata->fw_mark_secret = secret[0];
 	struct timespec tick;
+	uint64_t clock_base;
 	assert(clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0);
 	skel->rodata->fw_hz = (uint32_t)((1000000000L + tick.tv_nsec / 2) / tick.tv_nsec);
+	skel->rodata->fw_tick_ns = (uint32_t)tick.tv_nsec;
+	assert(fw_node_clock((uint32_t)tick.tv_nsec, &clock_base, NULL) == 0);
+	skel->rodata->fw_clock_base = clock_base;
 	bpf_map__set_max_entries(skel->maps.fw_flows, buckets * 2);
 	bpf_map__set_max_entries(skel->maps.fw_regions, 4);
 	assert(fw_tc__load(skel) == 0);

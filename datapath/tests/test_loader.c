@@ -170,6 +170,23 @@ static void hz_is_what_jiffies_count(void **state)
 	assert_true(measured > hz * 0.92 && measured < hz * 1.08);
 }
 
+/* Times of records are made of jiffies: they keep up with CLOCK_MONOTONIC. */
+static void jiffies_and_the_clock_advance_together(void **state)
+{
+	const struct timespec pause = {.tv_nsec = 200000000};
+	struct fw_err err = {0};
+	uint64_t first, last;
+	uint32_t hz, tick_ns;
+
+	(void)state;
+	assert_int_equal(fw_node_hz(&hz, &err), 0);
+	tick_ns = (1000000000u + hz / 2) / hz;
+	assert_int_equal(fw_node_clock(tick_ns, &first, &err), 0);
+	(void)nanosleep(&pause, NULL);
+	assert_int_equal(fw_node_clock(tick_ns, &last, &err), 0);
+	assert_in_range(last - first + 2 * tick_ns, 0, 4 * tick_ns);
+}
+
 static void programs_are_pinned_and_replaced(void **state)
 {
 	_cleanup_(fw_datapath_close) struct fw_datapath *datapath = node_make();
@@ -347,6 +364,7 @@ int main(void)
 		NODE_TEST(a_foreign_layout_is_refused_by_name),
 		NODE_TEST(impossible_sizes_are_refused_by_name),
 		NODE_TEST(hz_is_what_jiffies_count),
+		NODE_TEST(jiffies_and_the_clock_advance_together),
 		NODE_TEST(programs_are_pinned_and_replaced),
 		NODE_TEST(a_constant_program_is_bound_to_its_row),
 		NODE_TEST(a_grace_period_ends),
