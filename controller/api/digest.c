@@ -104,6 +104,7 @@ static void add_service(struct digest *g, const struct fw_service_object *servic
 {
 	add_number(g, service->external_name);
 	add_ips(g, service->ips, service->ip_count);
+	add_number(g, service->cluster_ip_count);
 	add_number(g, service->port_count);
 	for (size_t i = 0; i < service->port_count; i++) {
 		const struct fw_service_port *port = &service->ports[i];

@@ -157,6 +157,7 @@ static int decode_addresses(struct fw_decoder *d, const struct fw_field *documen
 
 	if (r || headless)
 		return r;
+	service->cluster_ip_count = service->ip_count;
 	r = fw_member_list(d, spec, "externalIPs", &list, &count);
 	if (!r && count)
 		r = add_ips(d, &list, service);
@@ -164,7 +165,7 @@ static int decode_addresses(struct fw_decoder *d, const struct fw_field *documen
 }
 
 static int decode_type(struct fw_decoder *d, const struct fw_field *spec,
-		       struct fw_service_object *service)
+		       struct fw_service_object *service, bool *ret_node_ports)
 {
 	static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer",
 					    "ExternalName"};
@@ -178,6 +179,7 @@ static int decode_type(struct fw_decoder *d, const struct fw_field *spec,
 	if (r || !*text)
 		return r;
 	service->external_name = !strcmp(text, "ExternalName");
+	*ret_node_ports = !strcmp(text, "NodePort") || !strcmp(text, "LoadBalancer");
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (!strcmp(text, types[i]))
 			return 0;
@@ -191,13 +193,16 @@ int fw_decode_service(struct fw_decoder *d, const struct fw_field *document,
 		      struct fw_service_object *service)
 {
 	struct fw_field spec;
+	bool node_ports = false;
 	int r = fw_member_object(d, document, "spec", &spec);
 
 	if (r)
 		return r == -ENOENT ? fw_field_missing(d, document, "spec") : r;
-	r = decode_type(d, &spec, service);
+	r = decode_type(d, &spec, service, &node_ports);
 	if (!r)
 		r = decode_ports(d, &spec, service);
+	for (size_t i = 0; !node_ports && i < service->port_count; i++)
+		service->ports[i].node_port = 0;
 	if (r || service->external_name)
 		return r;
 	return decode_addresses(d, document, &spec, service);

@@ -10,9 +10,58 @@
 
 #include "check/world.h"
 
-static const struct fw_service_object *service_at(const struct fw_model *model,
-						  const struct fw_ip *ip)
+static bool is_own_node(const struct fw_model *model, const struct fw_ip *ip)
 {
+	struct fw_object *const *objects;
+	size_t count = fw_model_list(model, FW_KIND_NODE, &objects);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct fw_node_object *node = (const struct fw_node_object *)objects[i];
+
+		if (!*fw_model_node_name(model) ||
+		    strcmp(node->object.name, fw_model_node_name(model)) != 0)
+			continue;
+		for (size_t k = 0; k < node->ip_count; k++)
+			if (fw_ip_equal(&node->ips[k], ip))
+				return true;
+	}
+	return false;
+}
+
+static const struct fw_service_port *port_of(const struct fw_service_object *service,
+					     uint8_t protocol, uint16_t port, bool node_port)
+{
+	for (size_t i = 0; i < service->port_count; i++) {
+		const struct fw_service_port *own = &service->ports[i];
+
+		if (own->protocol == protocol && (node_port ? own->node_port : own->port) == port)
+			return own;
+	}
+	return NULL;
+}
+
+/* The port that a service has at an address; `own_node`: it is one of this node's. */
+static const struct fw_service_port *port_at(const struct fw_service_object *service,
+					     const struct fw_ip *ip, bool own_node,
+					     uint8_t protocol, uint16_t port)
+{
+	const struct fw_service_port *found = NULL;
+	bool family = false;
+
+	for (size_t k = 0; !found && k < service->ip_count; k++)
+		if (fw_ip_equal(&service->ips[k], ip))
+			found = port_of(service, protocol, port, false);
+	for (size_t k = 0; k < service->cluster_ip_count; k++)
+		family |= fw_ip_is4(&service->ips[k]) == fw_ip_is4(ip);
+	return !found && own_node && family ? port_of(service, protocol, port, true) : found;
+}
+
+static const struct fw_service_object *service_at(const struct fw_model *model,
+						  const struct fw_ip *ip, uint8_t protocol,
+						  uint16_t port,
+						  const struct fw_service_port **ret_port)
+{
+	bool own_node = is_own_node(model, ip);
 	struct fw_object *const *objects;
 	size_t count = fw_model_list(model, FW_KIND_SERVICE, &objects);
 
@@ -20,19 +69,10 @@ static const struct fw_service_object *service_at(const struct fw_model *model,
 		const struct fw_service_object *service =
 			(const struct fw_service_object *)objects[i];
 
-		for (size_t k = 0; k < service->ip_count; k++)
-			if (fw_ip_equal(&service->ips[k], ip))
-				return service;
+		*ret_port = port_at(service, ip, own_node, protocol, port);
+		if (*ret_port)
+			return service;
 	}
-	return NULL;
-}
-
-static const struct fw_service_port *port_of(const struct fw_service_object *service,
-					     uint8_t protocol, uint16_t port)
-{
-	for (size_t i = 0; i < service->port_count; i++)
-		if (service->ports[i].protocol == protocol && service->ports[i].port == port)
-			return &service->ports[i];
 	return NULL;
 }
 
@@ -86,13 +126,14 @@ int fw_world_backends(const struct fw_world *world, const struct fw_ip *ip, uint
 		      uint16_t port, const struct fw_service_object **ret_service,
 		      struct fw_backend **ret_backends, size_t *ret_count)
 {
-	const struct fw_service_object *service = service_at(world->model, ip);
-	const struct fw_service_port *own = service ? port_of(service, protocol, port) : NULL;
+	const struct fw_service_port *own = NULL;
+	const struct fw_service_object *service =
+		service_at(world->model, ip, protocol, port, &own);
 	bool is4 = fw_ip_is4(ip), ready = true;
 	struct fw_backend *backends = NULL;
 	size_t count = 0;
 
-	if (own) {
+	if (service) {
 		count = collect_all(world->model, service, own, is4, true, NULL);
 		if (!count) {
 			ready = false;

@@ -64,7 +64,8 @@ struct fw_backend {
 	struct fw_ip ip;
 	uint16_t port;
 };
-/* *ret_backends is the caller's (free). *ret_service is NULL when no service has the address. */
+/* *ret_backends is the caller's (free). *ret_service is NULL when no service has that port
+ * there. */
 int fw_world_backends(const struct fw_world *world, const struct fw_ip *ip, uint8_t protocol,
 		      uint16_t port, const struct fw_service_object **ret_service,
 		      struct fw_backend **ret_backends, size_t *ret_count);

@@ -194,10 +194,9 @@ static int classify_nodes(struct fw_compiler *compiler, const struct fw_model *m
 	struct fw_track_ops ops = {.make = make_node, .drop = drop_node, .context = compiler};
 	struct fw_object *const *objects;
 	size_t count = fw_model_list(model, FW_KIND_NODE, &objects);
-	bool changed;
-	int r = fw_track_update(&compiler->nodes, objects, count, &ops, &changed);
+	int r = fw_track_update(&compiler->nodes, objects, count, &ops, &compiler->nodes_changed);
 
-	if (!r && changed)
+	if (!r && compiler->nodes_changed)
 		r = list_nodes(compiler);
 	for (size_t i = 0; !r && i < compiler->node_ips.count; i++) {
 		struct fw_node_address *row = &compiler->node_ips.items[i];

@@ -49,7 +49,7 @@ static const struct fw_ip *next_address(const struct fw_compiler *compiler, cons
 	if (at->node < compiler->node_ips.count)
 		ip = least(ip, &compiler->node_ips.items[at->node].ip);
 	if (at->service < compiler->service_ips.count)
-		ip = least(ip, &compiler->service_ips.items[at->service]);
+		ip = least(ip, &compiler->service_ips.items[at->service].ip);
 	return ip;
 }
 
@@ -58,16 +58,23 @@ static struct fw_address_row take_address(const struct fw_compiler *compiler,
 					  const struct fw_ip *ip)
 {
 	struct fw_address_row row = {.ip = *ip, .peer_class = FW_TABLES_WORLD};
+	const struct fw_boundary *boundary;
 	size_t from = at->claim;
 
 	while (at->claim < compiler->claims.count &&
 	       fw_ip_equal(&compiler->claims.items[at->claim].ip, ip))
 		at->claim++;
-	/* edge case 29: a service's address is in no ipBlock; a pod's or a node's own class comes
-	 * first */
+	/* edge case 29: a cluster IP is in no ipBlock; what else may be an address of somebody is,
+	 * and a pod's or a node's own class comes first */
 	if (at->service < compiler->service_ips.count &&
-	    fw_ip_equal(&compiler->service_ips.items[at->service], ip)) {
+	    fw_ip_equal(&compiler->service_ips.items[at->service].ip, ip)) {
 		row.flags |= FW_PEER_SERVICE;
+		if (compiler->service_ips.items[at->service].shared) {
+			row.flags |= FW_PEER_SHARED;
+			boundary = fw_blocks_find(compiler, ip);
+			if (boundary)
+				row.peer_class = boundary->class->rank;
+		}
 		at->service++;
 	}
 	if (at->node < compiler->node_ips.count &&

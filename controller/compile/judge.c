@@ -179,27 +179,29 @@ static void judge_without_port(const struct fw_tables *tables, const struct fw_q
 		answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
 }
 
-static void judge_service(const struct fw_tables *tables, const struct fw_question *question,
-			  struct fw_answer *ret_answer)
+/* False: an address that is not only a service's, and none of its ports. */
+static bool judge_service(const struct fw_tables *tables, const struct fw_question *question,
+			  bool shared, struct fw_answer *ret_answer)
 {
-	const struct fw_service_row *row;
+	bool ports = has_ports(question->protocol);
+	const struct fw_service_row *row = ports ? find_service(tables, question) : NULL;
 	uint32_t first = NONE;
 
-	if (!has_ports(question->protocol)) {
-		judge_without_port(tables, question, ret_answer);
-		return;
-	}
-	row = find_service(tables, question);
-	if (!row) { /* edge case 30 */
-		answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
-		return;
+	if (!row) {
+		if (shared)
+			return false;
+		if (ports) /* edge case 30 */
+			answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
+		else
+			judge_without_port(tables, question, ret_answer);
+		return true;
 	}
 	ret_answer->service = (uint32_t)(row - tables->services);
 	if (row->state != FW_SERVICE_RESOLVED) {
 		answer_builtin(row->state == FW_SERVICE_WIDE ? FW_DECIDED_SERVICE_WIDE
 							     : FW_DECIDED_SERVICE_EMPTY,
 			       ret_answer);
-		return;
+		return true;
 	}
 	for (uint32_t i = 0; i < row->group_count; i++) {
 		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
@@ -210,10 +212,11 @@ static void judge_service(const struct fw_tables *tables, const struct fw_questi
 			first = decision;
 		if (allows(tables, decision) != allows(tables, first)) {
 			answer_builtin(FW_DECIDED_SERVICE_DIFFERS, ret_answer);
-			return;
+			return true;
 		}
 	}
 	answer_decision(tables, first, ret_answer);
+	return true;
 }
 
 void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *question,
@@ -228,10 +231,9 @@ void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *q
 	uint32_t key = FW_RANGE_KEY(question->protocol, question->port);
 
 	*ret_answer = (struct fw_answer){.decision = NONE, .service = NONE};
-	if (address && (address->flags & FW_PEER_SERVICE) && question->direction == FW_EGRESS) {
-		judge_service(tables, question, ret_answer);
+	if (address && (address->flags & FW_PEER_SERVICE) && question->direction == FW_EGRESS &&
+	    judge_service(tables, question, address->flags & FW_PEER_SHARED, ret_answer))
 		return;
-	}
 	answer_decision(tables, decide(tables, question->subject, question->direction, class, key),
 			ret_answer);
 }

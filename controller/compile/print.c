@@ -230,8 +230,9 @@ static void print_addresses(const struct fw_tables *tables, struct fw_buf *buf)
 	for (size_t i = 0; i < tables->addresses_count; i++) {
 		const struct fw_address_row *row = &tables->addresses[i];
 
-		(void)fw_buf_printf(buf, "address %s%s%s%s: %s\n", fw_ip_format(&row->ip, text),
+		(void)fw_buf_printf(buf, "address %s%s%s%s%s: %s\n", fw_ip_format(&row->ip, text),
 				    row->flags & FW_PEER_SERVICE ? " service" : "",
+				    row->flags & FW_PEER_SHARED ? " shared" : "",
 				    row->flags & FW_PEER_POD ? " pod" : "",
 				    row->flags & FW_PEER_NODE ? " node" : "",
 				    tables->classes[row->peer_class].label);

@@ -3,7 +3,7 @@
  * Services to (address, port, protocol) and the backends that kube-proxy would use. In: Services
  * and EndpointSlices, joined by namespace and the label kubernetes.io/service-name, by port name
  * and protocol. Out: sorted virtual addresses; the classes of backends are looked up when the
- * tables are written. Edge cases 24 to 28, 31.
+ * tables are written. Edge cases 24 to 28, 31, 32.
  */
 #include <string.h>
 
@@ -270,35 +270,84 @@ static int compare_vips(const void *left, const void *right)
 	return order ? order : (a->port_index > b->port_index) - (a->port_index < b->port_index);
 }
 
+/* By address, those that are nobody else's first. */
 static int compare_ips(const void *left, const void *right)
 {
-	return fw_ip_compare(left, right);
+	const struct fw_service_ip *a = left, *b = right;
+	int order = fw_ip_compare(&a->ip, &b->ip);
+
+	return order ? order : (int)a->shared - (int)b->shared;
+}
+
+/* One address with every port of the service; `node_port`: with those instead. */
+static int add_vip(struct fw_compiler *compiler, struct fw_service_record *record,
+		   const struct fw_ip *ip, bool shared, bool node_port)
+{
+	const struct fw_service_object *service = record->service;
+	int r = FW_ROOM(&compiler->vips, service->port_count);
+
+	if (!r)
+		r = FW_ROOM(&compiler->service_ips, 1);
+	if (r)
+		return r;
+	compiler->service_ips.items[compiler->service_ips.count++] =
+		(struct fw_service_ip){.ip = *ip, .shared = shared};
+	for (size_t p = 0; p < service->port_count; p++) {
+		const struct fw_service_port *port = &service->ports[p];
+
+		if (node_port && !port->node_port)
+			continue;
+		compiler->vips.items[compiler->vips.count++] = (struct fw_vip){
+			.ip = *ip,
+			.port = node_port ? port->node_port : port->port,
+			.protocol = port->protocol,
+			.service = record,
+			.port_index = p,
+		};
+	}
+	return 0;
+}
+
+static bool has_node_port(const struct fw_service_object *service, bool four)
+{
+	bool family = false, port = false;
+
+	for (size_t i = 0; i < service->cluster_ip_count; i++)
+		family |= fw_ip_is4(&service->ips[i]) == four;
+	for (size_t p = 0; p < service->port_count; p++)
+		port |= service->ports[p].node_port != 0;
+	return family && port;
+}
+
+/* Edge case 32: this node's addresses, in the families that the service has. */
+static int add_node_ports(struct fw_compiler *compiler, struct fw_service_record *record)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < compiler->nodes.count; i++) {
+		const struct fw_node_object *node =
+			(const struct fw_node_object *)compiler->nodes.rows[i].object;
+
+		if (!*compiler->node || strcmp(node->object.name, compiler->node) != 0)
+			continue;
+		for (size_t k = 0; !r && k < node->ip_count; k++)
+			if (has_node_port(record->service, fw_ip_is4(&node->ips[k])))
+				r = add_vip(compiler, record, &node->ips[k], true, true);
+	}
+	return r;
 }
 
 static int add_vips(struct fw_compiler *compiler, struct fw_service_record *record)
 {
 	const struct fw_service_object *service = record->service;
-	int r;
+	int r = 0;
 
 	if (service->external_name)
 		return 0;
-	r = FW_ROOM(&compiler->vips, service->ip_count * service->port_count);
-	if (!r)
-		r = FW_ROOM(&compiler->service_ips, service->ip_count);
-	if (r)
-		return r;
-	for (size_t i = 0; i < service->ip_count; i++) {
-		compiler->service_ips.items[compiler->service_ips.count++] = service->ips[i];
-		for (size_t p = 0; p < service->port_count; p++)
-			compiler->vips.items[compiler->vips.count++] = (struct fw_vip){
-				.ip = service->ips[i],
-				.port = service->ports[p].port,
-				.protocol = service->ports[p].protocol,
-				.service = record,
-				.port_index = p,
-			};
-	}
-	return 0;
+	for (size_t i = 0; !r && i < service->ip_count; i++)
+		r = add_vip(compiler, record, &service->ips[i], i >= service->cluster_ip_count,
+			    false);
+	return r ? r : add_node_ports(compiler, record);
 }
 
 static int list_vips(struct fw_compiler *compiler)
@@ -314,11 +363,11 @@ static int list_vips(struct fw_compiler *compiler)
 		      compare_vips);
 	if (compiler->service_ips.count)
 		qsort(compiler->service_ips.items, compiler->service_ips.count,
-		      sizeof(struct fw_ip), compare_ips);
+		      sizeof(struct fw_service_ip), compare_ips);
 	for (size_t i = 0; i < compiler->service_ips.count; i++) {
-		struct fw_ip *ips = compiler->service_ips.items;
+		struct fw_service_ip *ips = compiler->service_ips.items;
 
-		if (!unique || !fw_ip_equal(&ips[unique - 1], &ips[i]))
+		if (!unique || !fw_ip_equal(&ips[unique - 1].ip, &ips[i].ip))
 			ips[unique++] = ips[i];
 	}
 	compiler->service_ips.count = unique;
@@ -341,7 +390,7 @@ int fw_stage_services(struct fw_compiler *compiler, const struct fw_model *model
 		return r;
 	count = fw_model_list(model, FW_KIND_SERVICE, &objects);
 	r = fw_track_update(&compiler->services, objects, count, &services, &changed);
-	if (!r && changed)
+	if (!r && (changed || compiler->nodes_changed || compiler->node_changed))
 		r = list_vips(compiler);
 	if (!r && (changed || slices_changed))
 		r = join_all(compiler);

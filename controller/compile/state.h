@@ -202,6 +202,12 @@ struct fw_vip {
 	size_t port_index;
 };
 
+/* An address that services have; shared: only with their ports, others are its own. */
+struct fw_service_ip {
+	struct fw_ip ip;
+	bool shared;
+};
+
 struct fw_slice_record {
 	const struct fw_endpoint_slice *slice;
 	char *namespace, *service;
@@ -249,6 +255,7 @@ struct fw_compiler {
 
 	struct fw_track nodes;
 	FW_LIST(struct fw_node_address) node_ips;
+	bool nodes_changed;
 
 	struct fw_htab class_table;
 	struct fw_peer_class *world, *unknown;
@@ -259,7 +266,7 @@ struct fw_compiler {
 	struct fw_track services, slices;
 	FW_LIST(struct fw_slice_record *) slice_order; /* by (namespace, service) */
 	FW_LIST(struct fw_vip) vips;
-	FW_LIST(struct fw_ip) service_ips;
+	FW_LIST(struct fw_service_ip) service_ips; /* unique */
 
 	struct fw_htab decisions, programs, subjects;
 	FW_LIST(struct fw_policy_subject *) subject_order; /* live, by digest */

@@ -108,7 +108,7 @@ struct fw_pod {
 struct fw_service_port {
 	char *name; /* "" for none: how endpoint slices refer to it */
 	uint16_t port;
-	uint16_t node_port; /* 0 none */
+	uint16_t node_port; /* 0 none; only of types NodePort and LoadBalancer */
 	uint8_t protocol;
 };
 
@@ -117,6 +117,7 @@ struct fw_service_object {
 	struct fw_ip *ips; /* clusterIPs, externalIPs, load balancer addresses with ipMode VIP; none
 			      when headless */
 	size_t ip_count;
+	size_t cluster_ip_count; /* the first of them: addresses that are nobody else's */
 	struct fw_service_port *ports;
 	size_t port_count;
 	bool external_name;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Packets to a service's address. In: a question whose peer is a service. Out: what policy says of
- * the backends that kube-proxy would choose from, when it says the same of all of them. A service
- * address is never judged by an ipBlock.
+ * the backends that kube-proxy would choose from, when it says the same of all of them. A cluster
+ * IP is never judged by an ipBlock; an address that is shared (a node's, an external one) is a
+ * service's only for the ports that one lists.
  */
 #ifndef FW_BPF_SERVICE_H
 #define FW_BPF_SERVICE_H
@@ -25,7 +26,10 @@ static __always_inline __u32 fw_service_without_port(const struct fw_policy_ask 
 	return FW_DECIDED_SERVICE_PORT;
 }
 
-FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask)
+#define FW_SERVICE_NOT_MEANT 0xffffffffu /* no decision: judge the address as what else it is */
+
+/* `shared`: not only a service's address. */
+FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, __u32 shared)
 {
 	struct fw_service_key key = {};
 	struct fw_service *service;
@@ -34,13 +38,13 @@ FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask)
 	if (!p || !ask)
 		return FW_DECIDED_LOCKED;
 	if (!fw_service_has_ports(p->protocol))
-		return fw_service_without_port(ask);
+		return shared ? FW_SERVICE_NOT_MEANT : fw_service_without_port(ask);
 	key.port = FW_KEY_REMOTE(&p->key);
 	key.protocol = p->protocol;
 	__builtin_memcpy(key.addr, &p->key.remote, 16);
 	service = bpf_map_lookup_elem(&fw_services, &key);
 	if (!service)
-		return FW_DECIDED_SERVICE_PORT;
+		return shared ? FW_SERVICE_NOT_MEANT : FW_DECIDED_SERVICE_PORT;
 	p->service = service->id;
 	if (service->state == FW_SERVICE_WIDE)
 		return FW_DECIDED_SERVICE_WIDE;

@@ -77,8 +77,11 @@ static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, str
 	p->peer_class = ask.peer_class;
 	ask.range = FW_RANGE_KEY(p->protocol, fw_verdict_port(p, direction));
 	if (direction == FW_EGRESS && (flags & FW_PEER_SERVICE)) {
-		p->state |= FW_FLOW_STATE_SERVICE;
-		return fw_service_decide(p, &ask);
+		decision = fw_service_decide(p, &ask, flags & FW_PEER_SHARED);
+		if (decision != FW_SERVICE_NOT_MEANT) {
+			p->state |= FW_FLOW_STATE_SERVICE;
+			return decision;
+		}
 	}
 	decision = here ? fw_policy_decide_here(&ask) : fw_policy_decide(&ask);
 	if (!(flags & FW_PEER_BROADCAST) && !fw_addr_is_group(&p->key.remote) &&
@@ -131,7 +134,7 @@ static __always_inline int fw_verdict_audit(void)
  * reply);
  *  2. an endpoint without policy, or locked down, denies everything else;
  *  3. a pod cannot block itself (NetworkPolicy);
- *  4. egress to a service's address: its backends;
+ *  4. egress to a service's address (of a shared one: to the ports that it lists): its backends;
  *  5. the cell of (subject, direction, class); 6. the subject's default;
  *  7. multicast and broadcast want a rule;
  *  8. the node switch turns a policy's deny, unless it is firm, into an allow that says so.

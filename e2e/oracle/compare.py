@@ -209,7 +209,7 @@ def changes(seed, steps):
         new = change(chance, state.get(key, obj), chance.choice(pool)) if kind < 0.8 else copy.deepcopy(obj)
         state[key] = new
         made.append({"put": new})
-    return {"objects": start, "node": "", "podRanges": first["podRanges"], "steps": made}, list(state.values())
+    return {"objects": start, "node": first["node"], "podRanges": first["podRanges"], "steps": made}, list(state.values())
 
 
 def in_short(text):

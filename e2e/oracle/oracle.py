@@ -73,7 +73,8 @@ class Policy:
 
 
 class Service:
-    __slots__ = ("namespace", "name", "addresses", "ports")
+    # addresses: all of them; cluster_addresses: those that are nobody else's; node_families: where node ports are served
+    __slots__ = ("namespace", "name", "addresses", "cluster_addresses", "node_families", "ports")
 
 
 class Slice:
@@ -168,15 +169,20 @@ def read_service(obj):
     service = Service()
     service.namespace, service.name = namespace_of(meta), meta["name"]
     texts = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+    service.cluster_addresses = []
     if spec.get("type") == "ExternalName" or "None" in texts:
         texts = []
     else:
+        service.cluster_addresses = [parse_address(text) for text in texts]
         texts += spec.get("externalIPs") or []
         for entry in (((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress")) or []:
             if entry.get("ip") and (entry.get("ipMode") or "VIP") == "VIP":  # (31)
                 texts.append(entry["ip"])
     service.addresses = [parse_address(text) for text in texts]
-    service.ports = [(p.get("name") or "", p.get("protocol") or "TCP", p["port"]) for p in spec.get("ports") or []]
+    outside = spec.get("type") in ("NodePort", "LoadBalancer")
+    service.node_families = {address[0] for address in service.cluster_addresses} if outside else set()
+    service.ports = [(p.get("name") or "", p.get("protocol") or "TCP", p["port"], p.get("nodePort") or None)
+                     for p in spec.get("ports") or []]
     return service
 
 
@@ -207,7 +213,7 @@ class World:
         self.node = node
         self.namespaces, self.pods, self.policies, self.services, self.slices = {}, [], [], [], []
         self.ranges = [parse_cidr(text) for text in pod_ranges]
-        self.node_addresses = []
+        self.node_addresses, self.own_addresses = [], []
         for obj in objects:
             self.read(obj)
 
@@ -232,6 +238,8 @@ class World:
             for entry in (obj.get("status") or {}).get("addresses") or []:
                 if entry["type"] in ("InternalIP", "ExternalIP"):
                     self.node_addresses.append(parse_address(entry["address"]))
+                    if obj["metadata"]["name"] == self.node:
+                        self.own_addresses.append(parse_address(entry["address"]))
 
 
 # --- one packet -------------------------------------------------------------------------------------------------------
@@ -402,18 +410,33 @@ def backends_of(world, service, port_name, protocol, family):
     return usable
 
 
+def services_at(world, address, protocol, port):
+    """[(service, port name)] that kube-proxy on this node serves at (address, protocol, port)."""
+    found = []
+    for service in world.services:
+        for port_name, port_protocol, number, node_port in service.ports:
+            if port_protocol != protocol:
+                continue
+            if address in service.addresses and number == port:
+                found.append((service, port_name))
+            # (32) this node's own addresses, in the families that the service has
+            elif address in world.own_addresses and address[0] in service.node_families and node_port == port:
+                found.append((service, port_name))
+    return found
+
+
 def judge_egress(world, subject, address, protocol, port):
-    services = [s for s in world.services if address in s.addresses]
-    if not services:
+    # (30) a cluster address is nobody else's; any other address of a service is, for other ports, whose it is
+    only_service = any(address in s.cluster_addresses for s in world.services)
+    found = services_at(world, address, protocol, port)
+    if found:
+        backends = [b for service, name in found for b in backends_of(world, service, name, protocol, address[0])]
+        return judge_backends(world, subject, backends, protocol)
+    if not only_service:
         return judge_address(world, subject, EGRESS, address, protocol, port)
     if protocol not in PORTED:
         return judge_service_without_ports(world, subject, address, protocol, port)
-    for service in services:
-        for port_name, port_protocol, number in service.ports:
-            if (port_protocol, number) == (protocol, port):
-                backends = backends_of(world, service, port_name, protocol, address[0])
-                return judge_backends(world, subject, backends, protocol)
-    return Outcome(DENY, {"no such service port"}, service=True)  # (30)
+    return Outcome(DENY, {"no such service port"}, service=True)
 
 
 def judge_service_without_ports(world, subject, address, protocol, port):
@@ -497,16 +520,11 @@ def judge_packet(world, source, destination, protocol, port):
 def judge_service_ingress(world, source, address, protocol, port):
     """Ingress at the backends behind a service's address: [(backend address, Outcome)]; only pods judge."""
     found = []
-    for service in world.services:
-        if address not in service.addresses:
-            continue
-        for port_name, port_protocol, number in service.ports:
-            if (port_protocol, number) != (protocol, port):
-                continue
-            for backend, backend_port in backends_of(world, service, port_name, protocol, address[0]):
-                pod = owner_of(world, backend)
-                if pod and (not world.node or pod.node == world.node):
-                    found.append((backend, judge_address(world, pod, INGRESS, source, protocol, backend_port)))
+    for service, port_name in services_at(world, address, protocol, port):
+        for backend, backend_port in backends_of(world, service, port_name, protocol, address[0]):
+            pod = owner_of(world, backend)
+            if pod and (not world.node or pod.node == world.node):
+                found.append((backend, judge_address(world, pod, INGRESS, source, protocol, backend_port)))
     return found
 
 

@@ -33,6 +33,7 @@ class Maker:
         self.objects = []
         self.pods = []      # (namespace, name, addresses)
         self.vips = []
+        self.node_ports = []
 
     def chance(self, part):
         return self.random.random() < part
@@ -224,12 +225,19 @@ class Maker:
                 ingress["ipMode"] = self.pick(("VIP", "Proxy"))
             status = {"loadBalancer": {"ingress": [ingress]}}
             vips.append(ingress["ip"])
+        if self.chance(0.15):
+            spec.setdefault("type", "NodePort")
+        if self.node_addresses and self.chance(0.15):   # a load balancer that runs on the nodes
+            spec.setdefault("externalIPs", []).append(self.pick(self.node_addresses))
         if self.chance(0.06):
             spec = {"clusterIP": "None", "ports": []}
         for port_name, port in (("one", 80), ("two", 443))[:1 + self.chance(0.4)]:
             entry = {"name": port_name, "port": port}
             if self.chance(0.3):
                 entry["protocol"] = self.pick(PROTOCOLS)
+            if "type" in spec and self.chance(0.8):
+                entry["nodePort"] = 30000 + port + number
+                self.node_ports.append(entry["nodePort"])
             spec["ports"].append(entry)
         if len(spec["ports"]) == 1 and self.chance(0.4):
             del spec["ports"][0]["name"]
@@ -278,11 +286,13 @@ class Maker:
         elif kind < 0.7 and any((":" in v) == six for v in self.vips):
             other = self.pick([v for v in self.vips if (":" in v) == six])
         else:
-            outside = [a for a in list(OUTSIDE) + self.node_addresses if (":" in a) == six]
+            outside = [a for a in list(OUTSIDE) + self.node_addresses * 4 if (":" in a) == six]
             other = self.pick(outside)
         protocol, port = self.pick(PROTOCOLS), self.pick(PORTS if self.chance(0.4) else (80, 81, 82, 8080))
         if other in self.vips and self.chance(0.75):
             protocol, port = "TCP", 80 if self.chance(0.7) else 443
+        elif other in self.node_addresses and self.chance(0.6):
+            protocol, port = "TCP", self.pick(self.node_ports + [80])
         elif self.chance(0.06):
             protocol, port = ("ICMPv6", 128 << 8) if six else ("ICMP", 8 << 8)
         if other not in self.vips and self.chance(0.5):

@@ -245,6 +245,7 @@ enum fw_class {
 #define FW_PEER_POD	  0x2
 #define FW_PEER_NODE	  0x4
 #define FW_PEER_BROADCAST 0x8
+#define FW_PEER_SHARED	  0x10 /* with SERVICE: ports that no service lists are the address's own */
 
 struct fw_address_key {
 	__u8 addr[16];
