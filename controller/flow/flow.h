@@ -73,8 +73,18 @@ int fw_flows_new(struct fw_datapath *datapath, const struct fw_model *model,
 		 const struct fw_apply *apply, size_t history, struct fw_flows **ret_flows,
 		 struct fw_err *err);
 void fw_flows_free(struct fw_flows **flows);
-/* Drains the ring buffer without waiting; about every 20 ms. Returns records made, or -errno. */
+/*
+ * Takes events from the ring buffer without waiting, a few thousand at most; about every 20 ms.
+ * Returns records made, or -errno.
+ */
 int fw_flows_poll(struct fw_flows *flows);
+/* The last poll left some: to be polled again as soon as everything else had its turn. */
+bool fw_flows_behind(const struct fw_flows *flows);
+/*
+ * Ends every flow of a region whose hook is detached, so that they are told of before the region is
+ * another pod's.
+ */
+void fw_flows_flush(struct fw_flows *flows, uint32_t region);
 /* Runs the sweeper once; about every second. */
 int fw_flows_sweep(struct fw_flows *flows, struct fw_err *err);
 /* Records known to be lost: reported by this daemon, those lost while none ran included. */

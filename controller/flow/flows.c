@@ -14,7 +14,8 @@
 
 #include "base/cleanup.h"
 
-#define SECOND_NS 1000000000ULL
+#define SECOND_NS	1000000000ULL
+#define FLUSH_POLLS_MAX 16
 /* Row 0 of fw_lost, first CPU: how many of the lost ones some daemon has reported. */
 #define REPORTED_ROW 0u
 
@@ -170,6 +171,22 @@ int fw_flows_poll(struct fw_flows *flows)
 	if (r >= 0)
 		r = fw_flows_count_lost(flows);
 	return r < 0 ? r : (int)(fw_history_newest(flows->history) - before);
+}
+
+bool fw_flows_behind(const struct fw_flows *flows)
+{
+	return !flows->budget;
+}
+
+void fw_flows_flush(struct fw_flows *flows, uint32_t region)
+{
+	int polls = 0;
+
+	/* their first records come before their last ones, as far as a flood leaves time for it */
+	do
+		(void)fw_flows_poll(flows);
+	while (fw_flows_behind(flows) && ++polls < FLUSH_POLLS_MAX);
+	fw_sweeper_flush(flows->sweeper, region, fw_flows_swept, flows);
 }
 
 int fw_flows_sweep(struct fw_flows *flows, struct fw_err *err)

@@ -12,8 +12,8 @@
 #include "flow/open.h"
 #include "flow/who.h"
 
-#define FW_SUBSCRIBERS_MAX 64u	  /* one more: -ENOSPC */
-#define FW_EVENTS_PER_POLL 65536u /* then the event loop has its turn */
+#define FW_SUBSCRIBERS_MAX 64u	 /* one more: -ENOSPC */
+#define FW_EVENTS_PER_POLL 4096u /* about 1 ms; then the event loop has its turn */
 
 struct ring_buffer;
 

@@ -132,6 +132,7 @@ static void drop_dead(struct fw_agent *agent, const struct fw_sandbox_info *info
 	fw_agent_log(agent, FW_LOG_INFO, "%s/%s (%s): its device %s is gone: endpoint released",
 		     info->namespace, info->name, info->container_id, info->device);
 	fw_agent_detach(agent, info);
+	fw_agent_flush(agent, owner);
 	if (fw_endpoint_release(agent->datapath, owner, &err) < 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "%s: %s", info->container_id, err.text);
 }

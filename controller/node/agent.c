@@ -86,6 +86,10 @@ static void on_poll(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	(void)fw_flows_poll(agent->flows);
+	/* a pod that floods with flows takes no turn from policy: a timer, so that sockets and
+	 * inotify are looked at in between */
+	if (fw_flows_behind(agent->flows))
+		(void)event_add(agent->poll_on, &(struct timeval){0, 0});
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *context)
@@ -135,6 +139,8 @@ static int make_timers(struct fw_agent *agent)
 		r = add_timer(agent, on_finish, 0, &agent->finish);
 	if (r == 0)
 		r = add_timer(agent, on_wake, 0, &agent->wake);
+	if (r == 0)
+		r = add_timer(agent, on_poll, 0, &agent->poll_on);
 	if (r == 0)
 		r = add_timer(agent, on_see, 0, &agent->see);
 	return r;
@@ -287,6 +293,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 	free_event(agent->work);
 	free_event(agent->finish);
 	free_event(agent->poll);
+	free_event(agent->poll_on);
 	free_event(agent->sweep);
 	free_event(agent->check);
 	free_event(agent->promote);

@@ -54,7 +54,7 @@ struct fw_agent {
 	uint64_t applies,
 		graced_applies; /* how often tables were applied; when the grace period began */
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
-	struct event *work, *finish, *poll, *sweep, *check, *promote, *wake, *see;
+	struct event *work, *finish, *poll, *poll_on, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
 	bool late; /* some endpoint is */
 	bool recalled;
@@ -111,6 +111,8 @@ void fw_agent_graced(int result, void *context); /* its end */
 struct fw_agent_endpoint *fw_agent_find(const struct fw_agent *agent, uint64_t owner);
 int fw_agent_register(struct fw_agent *agent, const struct fw_sandbox_info *info,
 		      struct fw_agent_endpoint **ret_endpoint, struct fw_err *err);
+/* The last records of an owner's flows; its hook is detached, its row not released yet. */
+void fw_agent_flush(struct fw_agent *agent, uint64_t owner);
 void fw_agent_unregister(struct fw_agent *agent, struct fw_agent_endpoint *endpoint);
 enum fw_endpoint_state fw_agent_state(const struct fw_agent *agent,
 				      const struct fw_agent_endpoint *endpoint);

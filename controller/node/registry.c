@@ -78,6 +78,15 @@ int fw_agent_register(struct fw_agent *agent, const struct fw_sandbox_info *info
 	return 0;
 }
 
+void fw_agent_flush(struct fw_agent *agent, uint64_t owner)
+{
+	const struct fw_endpoint *row =
+		fw_datapath_endpoint(agent->datapath, fw_endpoint_find(agent->datapath, owner));
+
+	if (row)
+		fw_flows_flush(agent->flows, row->region);
+}
+
 void fw_agent_unregister(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 {
 	(void)fw_model_remove_sandbox(agent->model, endpoint->info.container_id,
@@ -308,9 +317,7 @@ int fw_agent_del(struct fw_agent *agent, const char *container_id, const char *i
 	agent->asked_ns = fw_agent_now();
 	if (!endpoint)
 		return 0;
-	/* the last records of the pod, before its region is another's */
-	(void)fw_flows_poll(agent->flows);
-	(void)fw_flows_sweep(agent->flows, NULL);
+	fw_agent_flush(agent, endpoint->owner);
 	fw_agent_unregister(agent, endpoint);
 	event_active(agent->work, EV_TIMEOUT, 0);
 	return 0;

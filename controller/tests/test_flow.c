@@ -395,7 +395,7 @@ static void row_53_what_the_ring_had_no_room_for_is_counted_exactly(void **state
 {
 	struct flow_world *w = *state;
 	struct fw_event event = world_event(w, FW_EVENT_NEW, FW_EGRESS, "10.1.0.3");
-	size_t kept = 0, lost = 0, sent = 0;
+	size_t kept = 0, lost = 0, sent = 0, made = 0;
 
 	for (; sent < 60000 && lost < 100; sent++) {
 		event.flow = (uint32_t)(sent & 63);
@@ -406,7 +406,10 @@ static void row_53_what_the_ring_had_no_room_for_is_counted_exactly(void **state
 			kept++;
 	}
 	assert_int_equal(lost, 100);
-	assert_int_equal(fw_flows_poll(w->flows), kept + 1);
+	do
+		made += (size_t)fw_flows_poll(w->flows);
+	while (fw_flows_behind(w->flows));
+	assert_int_equal(made, kept + 1);
 	assert_int_equal(w->count, kept + 1);
 	assert_int_equal(fw_flows_lost(w->flows), lost);
 	assert_int_equal(fw_flows_poll(w->flows), 0); /* told once */
@@ -425,7 +428,9 @@ static void losses_while_no_daemon_ran_are_told_once_by_the_next(void **state)
 	while (lost < 3)
 		lost += (size_t)world_send(w, &event);
 	world_keeper(w, 8);
-	assert_true(fw_flows_poll(w->flows) > 0);
+	do
+		assert_true(fw_flows_poll(w->flows) > 0);
+	while (fw_flows_behind(w->flows));
 	assert_int_equal(fw_flows_lost(w->flows), 3);
 	fw_flows_free(&w->flows);
 	world_keeper(w, 8);
