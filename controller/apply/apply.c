@@ -89,15 +89,28 @@ static void each_decision(struct fw_apply *apply, void (*see)(struct fw_names *,
 	}
 }
 
+static int compact_names(struct fw_apply *apply, struct fw_err *err)
+{
+	const struct fw_row_set *services = &apply->peers.services;
+
+	if (!fw_names_overgrown(&apply->names))
+		return 0;
+	each_decision(apply, fw_names_keep_decision);
+	for (size_t i = 0; i < services->count; i++) {
+		struct fw_service row;
+
+		memcpy(&row, fw_row_value(services, i), sizeof(row));
+		fw_names_keep_service(&apply->names, row.id);
+	}
+	return fw_names_compact(&apply->names, err);
+}
+
 /* Ids that rows and flows carry are never given to another decision, whatever became of the log. */
 static int skip_used(struct fw_apply *apply, struct fw_err *err)
 {
 	if (apply->names.next == FW_DECISION_FIRST)
 		each_decision(apply, fw_names_skip_decision);
-	if (!fw_names_overgrown(&apply->names))
-		return 0;
-	each_decision(apply, fw_names_keep_decision);
-	return fw_names_compact(&apply->names, err);
+	return compact_names(apply, err);
 }
 
 /* The log holds what is in use, once, when it has grown by what is not. */
@@ -429,6 +442,16 @@ int fw_apply_finish(struct fw_apply *apply, struct fw_err *err)
 		return 0;
 	r = fw_datapath_synchronize(apply->datapath, err);
 	return r < 0 ? r : fw_apply_finish_graced(apply, err);
+}
+
+int fw_apply_tidy(struct fw_apply *apply, struct fw_err *err)
+{
+	int r;
+
+	if (!apply->adopted || fw_apply_pending(apply))
+		return 0; /* rows and flows of two tables: when they are settled */
+	r = compact_names(apply, err);
+	return r < 0 ? r : compact_ids(apply, err);
 }
 
 const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision)

@@ -65,6 +65,12 @@ int fw_apply_finish(struct fw_apply *apply, struct fw_err *err);
  * fw_apply_tables(). */
 int fw_apply_finish_graced(struct fw_apply *apply, struct fw_err *err);
 
+/*
+ * Names and logged ids that nothing carries any more go, when there are very many; about once a
+ * second, with every event taken that tells of a decision.
+ */
+int fw_apply_tidy(struct fw_apply *apply, struct fw_err *err);
+
 /* Resolves the id of a decision, built-in ones included. NULL for an id never given. */
 const struct fw_decision_name *fw_apply_decision(const struct fw_apply *apply, uint32_t decision);
 /* "shop/web:http" for fw_service.id; NULL for an id never given. */

@@ -15,8 +15,7 @@
 
 #define DECISIONS_MAX 0x03ffffffu
 #define SERVICES_MAX  0x7fffffffu
-#define NAMES_MANY                                                                                 \
-	65536u /* decisions with a name, beyond which a start takes the unused ones away */
+#define NAMES_MANY    65536u /* decisions, services: beyond it the unused ones go */
 
 struct decision_record {
 	struct fw_digest digest;
@@ -156,7 +155,8 @@ int fw_names_open(struct fw_names *names, const char *state_dir, uint64_t identi
 {
 	int r;
 
-	*names = (struct fw_names){.next = FW_DECISION_FIRST, .next_service = 1};
+	*names =
+		(struct fw_names){.next = FW_DECISION_FIRST, .next_service = 1, .many = NAMES_MANY};
 	r = fw_log_open(state_dir, "decisions.log", sizeof(struct decision_record), identity,
 			read_decision, names, &names->decision_log, err);
 	if (r < 0)
@@ -194,7 +194,8 @@ void fw_names_skip_service(struct fw_names *names, uint32_t id)
 
 bool fw_names_overgrown(const struct fw_names *names)
 {
-	return HASH_COUNT(names->decisions) > NAMES_MANY;
+	return HASH_COUNT(names->decisions) > names->many ||
+	       HASH_COUNT(names->services) > names->many;
 }
 
 void fw_names_keep_decision(struct fw_names *names, uint32_t id)
@@ -202,6 +203,12 @@ void fw_names_keep_decision(struct fw_names *names, uint32_t id)
 	if (id >= FW_DECISION_FIRST && id - FW_DECISION_FIRST < names->by_id_size &&
 	    names->by_id[id - FW_DECISION_FIRST])
 		names->by_id[id - FW_DECISION_FIRST]->keep = true;
+}
+
+void fw_names_keep_service(struct fw_names *names, uint32_t id)
+{
+	if (id && id - 1 < names->service_by_id_size && names->service_by_id[id - 1])
+		names->service_by_id[id - 1]->keep = true;
 }
 
 static void record_of(const struct fw_decision_entry *entry, struct decision_record *record)
@@ -216,7 +223,7 @@ static void record_of(const struct fw_decision_entry *entry, struct decision_rec
 	memcpy(record->pending_rule, entry->name.pending_rule, sizeof(record->pending_rule));
 }
 
-int fw_names_compact(struct fw_names *names, struct fw_err *err)
+static int compact_decisions(struct fw_names *names, struct fw_err *err)
 {
 	_cleanup_free_ struct decision_record *records = NULL;
 	struct fw_decision_entry *entry, *next;
@@ -244,6 +251,51 @@ int fw_names_compact(struct fw_names *names, struct fw_err *err)
 		free(entry);
 	}
 	return 0;
+}
+
+static int compact_services(struct fw_names *names, struct fw_err *err)
+{
+	_cleanup_free_ struct service_record *records = NULL;
+	struct fw_service_name *entry, *next;
+	size_t count = 0;
+	int r;
+
+	records = calloc(HASH_COUNT(names->services) + 1, sizeof(*records));
+	if (!records)
+		return fw_err_errno(err, -ENOMEM, "services.log");
+	HASH_ITER(hh, names->services, entry, next) {
+		if (!entry->keep && entry->id + 1 != names->next_service)
+			continue;
+		records[count].id = entry->id;
+		memcpy(records[count++].text, entry->text, sizeof(entry->text));
+	}
+	r = fw_log_rewrite(names->service_log, records, count, err);
+	if (r < 0)
+		return r;
+	HASH_ITER(hh, names->services, entry, next) {
+		if (entry->keep || entry->id + 1 == names->next_service) {
+			entry->keep = false;
+			continue;
+		}
+		HASH_DEL(names->services, entry);
+		names->service_by_id[entry->id - 1] = NULL;
+		free(entry);
+	}
+	return 0;
+}
+
+int fw_names_compact(struct fw_names *names, struct fw_err *err)
+{
+	int r = compact_decisions(names, err);
+	uint32_t left;
+
+	if (r == 0)
+		r = compact_services(names, err);
+	left = HASH_COUNT(names->decisions);
+	if (left < HASH_COUNT(names->services))
+		left = HASH_COUNT(names->services);
+	names->many = left > NAMES_MANY / 2 ? 2 * left : NAMES_MANY;
+	return r;
 }
 
 /* "netpol shop/api[2]", "isolated(2) netpol shop/deny", "no rule matched" */

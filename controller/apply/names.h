@@ -26,6 +26,7 @@ struct fw_decision_entry {
 struct fw_service_name {
 	uint32_t id;
 	char text[FW_SERVICE_NAME]; /* "shop/web:http" */
+	bool keep;		    /* as of decisions */
 	UT_hash_handle hh;	    /* by text */
 };
 
@@ -37,6 +38,7 @@ struct fw_names {
 	struct fw_service_name *services;	/* by text */
 	struct fw_service_name **service_by_id; /* index id - 1 */
 	uint32_t next_service, service_by_id_size;
+	uint32_t many; /* of either, beyond which they are compacted */
 };
 
 int fw_names_open(struct fw_names *names, const char *state_dir, uint64_t identity,
@@ -47,11 +49,12 @@ void fw_names_skip_decision(struct fw_names *names, uint32_t id);
 void fw_names_skip_service(struct fw_names *names, uint32_t id);
 /*
  * A name is kept while a row or a flow may carry its id. Nobody knows that but who reads all of
- * them, so names are only taken away at a start, when there are very many: keep those in use, then
- * compact. Ids are not given again.
+ * them, so names are only taken away when there are very many, and twice as many as were in use the
+ * last time: keep those in use, then compact. Ids are not given again.
  */
 bool fw_names_overgrown(const struct fw_names *names);
 void fw_names_keep_decision(struct fw_names *names, uint32_t id);
+void fw_names_keep_service(struct fw_names *names, uint32_t id);
 int fw_names_compact(struct fw_names *names, struct fw_err *err);
 /* The entry of a decision, made and logged when it is new. */
 int fw_names_decision(struct fw_names *names, const struct fw_decision_row *row,

@@ -101,6 +101,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	if (fw_flows_sweep(agent->flows, &err) < 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "sweep: %s", err.text);
+	if (!fw_flows_behind(agent->flows) && fw_apply_tidy(agent->apply, &err) < 0)
+		fw_agent_log(agent, FW_LOG_WARNING, "names of decisions: %s", err.text);
 	fw_agent_adopt(agent, false);
 	fw_agent_remember(agent);
 }

@@ -148,13 +148,68 @@ static void test_too_many_names_are_compacted_to_those_in_use(void **state)
 	fw_names_done(&names);
 }
 
+static uint32_t give_service(struct fw_names *names, uint32_t number)
+{
+	char name[32];
+	const struct fw_service_row row = {.namespace = "shop", .name = name, .port_name = "web"};
+	uint32_t id;
+
+	(void)snprintf(name, sizeof(name), "s%u", number);
+	assert_int_equal(fw_names_service(names, &row, &id), 0);
+	return id;
+}
+
+static void test_names_of_services_are_compacted_too(void **state)
+{
+	struct fw_names names;
+	uint32_t last = 0;
+
+	(void)state;
+	open_names(&names, 1);
+	for (uint32_t i = 0; i < 65600; i++)
+		last = give_service(&names, i);
+	assert_true(fw_names_overgrown(&names));
+	assert_int_equal(fw_names_flush(&names, NULL), 0);
+	fw_names_keep_service(&names, 11);
+	fw_names_keep_service(&names, 0);
+	fw_names_keep_service(&names, 0xffffffff);
+	assert_int_equal(fw_names_compact(&names, NULL), 0);
+	assert_false(fw_names_overgrown(&names));
+	assert_string_equal(fw_names_find_service(&names, 11), "shop/s10:web");
+	assert_null(fw_names_find_service(&names, 12));
+	assert_int_equal(give_service(&names, 10), 11);
+	assert_int_equal(give_service(&names, 11), last + 1);
+	fw_names_done(&names);
+	open_names(&names, 1);
+	assert_string_equal(fw_names_find_service(&names, 11), "shop/s10:web");
+	fw_names_done(&names);
+}
+
+static void test_names_in_use_are_not_compacted_at_every_turn(void **state)
+{
+	struct fw_names names;
+
+	(void)state;
+	open_names(&names, 1);
+	for (uint32_t i = 0; i < 65600; i++)
+		fw_names_keep_decision(&names, give(&names, i));
+	assert_true(fw_names_overgrown(&names));
+	assert_int_equal(fw_names_compact(&names, NULL), 0);
+	assert_false(fw_names_overgrown(&names)); /* all are in use: twice as many, then again */
+	assert_non_null(fw_names_find_decision(&names, FW_DECISION_FIRST + 10));
+	for (uint32_t i = 65600; i < 2 * 65600 + 1; i++)
+		(void)give(&names, i);
+	assert_true(fw_names_overgrown(&names));
+	fw_names_done(&names);
+}
+
 static void test_builtin_decisions_have_names(void **state)
 {
 	struct fw_names names;
 
 	(void)state;
 	open_names(&names, 1);
-	for (uint32_t id = FW_DECIDED_NOTHING; id <= FW_DECIDED_MULTICAST; id++)
+	for (uint32_t id = FW_DECIDED_NOTHING; id <= FW_DECIDED_OLDER; id++)
 		assert_non_null(fw_names_find_decision(&names, id));
 	assert_null(fw_names_find_decision(&names, FW_DECISION_FIRST - 1));
 	assert_null(fw_names_find_service(&names, 0));
@@ -193,6 +248,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_log_of_other_maps_is_begun_anew, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_damaged_tail_is_cut_off, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_many_names_are_compacted_to_those_in_use,
+						begin, end),
+		cmocka_unit_test_setup_teardown(test_names_of_services_are_compacted_too, begin,
+						end),
+		cmocka_unit_test_setup_teardown(test_names_in_use_are_not_compacted_at_every_turn,
 						begin, end),
 		cmocka_unit_test_setup_teardown(test_builtin_decisions_have_names, begin, end),
 		cmocka_unit_test(test_ids_found_in_the_maps_are_not_given),
