@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Counters and records. In: a packet and its reason. Out: fw_counters, fw_events; what the ring has
- * no room for is counted in fw_lost, what an endpoint's budget does not cover in its region. Never
- * changes a verdict.
+ * no room for and what is beyond a pod's budget of flows is counted in fw_lost, packets without a
+ * flow that are beyond theirs in the pod's region. Never changes a verdict.
  */
 #ifndef FW_BPF_EMIT_H
 #define FW_BPF_EMIT_H
@@ -11,7 +11,6 @@
 
 #define FW_BUDGET_RECORDS                                                                          \
 	64 /* records without a slot to fold into, per endpoint and window of 32 jiffies */
-#define FW_BUDGET_SHIFT 5
 
 static __always_inline void fw_count(__u32 reason, __u32 direction, __u64 add)
 {
@@ -36,6 +35,26 @@ static __always_inline void fw_emit_lost(__u32 type)
 
 	if (lost)
 		(*lost)++;
+}
+
+/* 1 when the pod may write a record of a flow; else it is counted, and nothing is written. */
+static __always_inline int fw_emit_may(const struct fw_endpoint *ep)
+{
+	__u32 row = ep->region, window = (__u32)bpf_jiffies64() >> FW_BUDGET_SHIFT;
+	struct fw_budget *budget = bpf_map_lookup_elem(&fw_budgets, &row);
+
+	if (!budget)
+		return 1;
+	if (budget->window != window) {
+		budget->window = window;
+		budget->spent = 0;
+	}
+	if (budget->spent >= fw_flow_budget) {
+		fw_emit_lost(FW_LOST_BUDGET);
+		return 0;
+	}
+	budget->spent++;
+	return 1;
 }
 
 /* 0 when the record was sent. `suppressed` is carried by records that the budget let through. */
@@ -144,7 +163,7 @@ FW_SUB int fw_emit_evict(const struct fw_endpoint *ep, const struct fw_packet *p
 {
 	struct fw_event *event;
 
-	if (!ep || !p || !flow)
+	if (!ep || !p || !flow || !fw_emit_may(ep))
 		return -1;
 	event = bpf_ringbuf_reserve(&fw_events, sizeof(*event), 0);
 	if (!event) {

@@ -19,6 +19,8 @@
 const volatile __u64 fw_hash_secret[8] = {1, 1, 1, 1, 1, 1, 1, 1};
 const volatile __u64 fw_mark_secret = 0;
 const volatile __u32 fw_hz = 250;
+/* Records of flows that a pod may write on one CPU within a window (fw_budgets). */
+const volatile __u32 fw_flow_budget = FW_BUDGET_FLOWS;
 /* CLOCK_MONOTONIC = jiffies x fw_tick_ns + fw_clock_base, in nanoseconds, two ticks late at most.
  */
 const volatile __u32 fw_tick_ns = 0;
@@ -124,5 +126,12 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } fw_lost SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct fw_budget);
+} fw_budgets SEC(".maps");
 
 #endif

@@ -116,11 +116,11 @@ static __always_inline int fw_meet_new_of(struct __sk_buff *skb, const struct fw
 		}
 		type = FW_EVENT_NEW;
 	}
-	if (type == FW_EVENT_NEW || inserted == FW_INSERTED)
+	if (type == FW_EVENT_DENY && inserted != FW_INSERTED)
+		fw_emit_budgeted(ep, p, FW_EVENT_DENY, (__u32)reason);
+	else if (fw_emit_may(ep))
 		(void)(here ? fw_emit_here(p, type, (__u32)reason, 0)
 			    : fw_emit(p, type, (__u32)reason, 0));
-	else
-		fw_emit_budgeted(ep, p, FW_EVENT_DENY, (__u32)reason);
 	return reason;
 }
 
@@ -218,7 +218,7 @@ FW_SUB int fw_meet_syn(struct __sk_buff *skb, const struct fw_endpoint *ep, stru
 		return stale ? FW_MEET_AGAIN : FW_MEET_HIT;
 	p->ev = fw_meet_ev(p, p->direction);
 	flow = fw_flow_at(p->flow);
-	if (flow && !fw_flow_restart(ep, flow, p))
+	if (flow && !fw_flow_restart(ep, flow, p) && fw_emit_may(ep))
 		fw_emit(p, FW_EVENT_NEW, (__u32)reason, 0);
 	return reason;
 }

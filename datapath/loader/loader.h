@@ -36,6 +36,7 @@ enum fw_map {
 	FW_MAP_EVENTS,
 	FW_MAP_COUNTERS,
 	FW_MAP_LOST,
+	FW_MAP_BUDGETS,
 	FW_MAP_COUNT
 };
 

@@ -48,6 +48,8 @@ const struct fw_map_spec fw_map_specs[FW_MAP_COUNT] = {
 			     0, COUNTER_ROWS, false},
 	[FW_MAP_LOST] = {"fw_lost", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(__u64), 0, FW_LOST_ROWS,
 			 false},
+	[FW_MAP_BUDGETS] = {"fw_budgets", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fw_budget), 0,
+			    0, false},
 };
 
 static int check_size(const char *name, uint32_t value, uint32_t min, uint32_t max, bool power,
@@ -102,6 +104,7 @@ int fw_sizes_resolve(const struct fw_sizes *sizes, uint32_t *ret_entries, struct
 	if ((uint64_t)regions * slots > 1u << 26)
 		return fw_err_set(err, -EINVAL, "%u regions of %u slots: more than 2^26 slots",
 				  regions, slots);
+	entries[FW_MAP_BUDGETS] = regions;
 	entries[FW_MAP_FLOWS] = regions * (slots / FW_BUCKET_SLOTS);
 	memcpy(ret_entries, entries, sizeof(entries));
 	return 0;

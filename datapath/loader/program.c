@@ -18,6 +18,7 @@
 #include "loader/inside.h"
 
 #define CLOCK_READINGS 8
+#define RING_HEADER    8 /* bytes that the ring buffer adds to a record */
 
 static const char *const program_names[FW_PROGRAM_COUNT] = {
 	[FW_PROGRAM_FROM_CLSACT] = "fw_from_clsact",
@@ -144,6 +145,16 @@ static int set_clock(struct fw_tc *skeleton, uint32_t hz, struct fw_err *err)
 	return 0;
 }
 
+/* Half of the ring for one pod, shared among the CPUs. */
+static uint32_t flow_budget(uint32_t ring_bytes)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint32_t records = ring_bytes / 2 / (uint32_t)(sizeof(struct fw_event) + RING_HEADER);
+
+	records /= cpus > 0 ? (uint32_t)cpus : 1;
+	return records < FW_BUDGET_FLOWS ? records : FW_BUDGET_FLOWS;
+}
+
 static void close_skeleton(struct fw_tc **skeleton)
 {
 	fw_tc__destroy(*skeleton);
@@ -184,6 +195,7 @@ static int load(const struct fw_datapath *datapath, uint32_t wanted, uint32_t sl
 	skeleton->rodata->fw_mark_secret = node->mark_secret;
 	skeleton->rodata->fw_hz = node->hz;
 	skeleton->rodata->fw_slot = slot;
+	skeleton->rodata->fw_flow_budget = flow_budget(datapath->capacity[FW_MAP_EVENTS]);
 	r = set_clock(skeleton, node->hz, err);
 	if (r < 0)
 		return r;

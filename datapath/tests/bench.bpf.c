@@ -175,16 +175,28 @@ static __always_inline int record(const struct value *value)
 
 SEC("tc") int bench_deny4(struct __sk_buff *skb)
 {
+	struct value *value, one = {{1}};
 	struct key4 key = {};
 
-	return parse4(skb, &key) ? 2 : record(bpf_map_lookup_elem(&bench_hash4, &key));
+	if (parse4(skb, &key))
+		return 2;
+	value = bpf_map_lookup_elem(&bench_hash4, &key);
+	if (!value) /* before the first round */
+		bpf_map_update_elem(&bench_hash4, &key, &one, BPF_ANY);
+	return record(value);
 }
 
 SEC("tc") int bench_deny6(struct __sk_buff *skb)
 {
+	struct value *value, one = {{1}};
 	struct key6 key = {};
 
-	return parse6(skb, &key) ? 2 : record(bpf_map_lookup_elem(&bench_hash6, &key));
+	if (parse6(skb, &key))
+		return 2;
+	value = bpf_map_lookup_elem(&bench_hash6, &key);
+	if (!value) /* before the first round */
+		bpf_map_update_elem(&bench_hash6, &key, &one, BPF_ANY);
+	return record(value);
 }
 
 static __always_inline int drive(struct __sk_buff *skb, __u32 offset)

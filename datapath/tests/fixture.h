@@ -149,12 +149,25 @@ static inline struct fw_ip ip_of(const char *text)
 	return ip;
 }
 
+/* What the pod has written of its flows' records, on each CPU. */
+static inline void fixture_spent(uint32_t window, uint32_t spent)
+{
+	struct fw_budget budgets[PERCPU_MAX];
+	uint32_t row = fx->ep->region;
+
+	for (uint32_t i = 0; i < fx->cpus; i++)
+		budgets[i] = (struct fw_budget){.window = window, .spent = spent};
+	assert(bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_budgets), &row, budgets,
+				   BPF_ANY) == 0);
+}
+
 /* Forgets flows and records; policy and endpoint stay. */
 static inline void fixture_forget(void)
 {
 	memset(fx->flows, 0, sizeof(struct fw_bucket) * fx->buckets * 2);
 	fx->region->window = fx->region->spent = 0;
 	fx->region->suppressed = 0;
+	fixture_spent(0, 0);
 	ring_buffer__consume(fx->ring);
 	fx->event_count = 0;
 }

@@ -329,6 +329,8 @@ static void full_ring_changes_no_verdict(void **state)
 			put16(p.b + p.l4 + 2, packets >> 16);
 			memset(fx->flows + fx->buckets, 0,
 			       sizeof(struct fw_bucket) * (i % 50 ? 0 : fx->buckets));
+			if (i % 50 == 0)
+				fixture_spent(0, 0);
 			assert_int_equal(fixture_run(p.b, p.len, FW_EGRESS, &action), 0);
 			assert_int_equal(action, NEXT);
 		}
@@ -341,6 +343,43 @@ static void full_ring_changes_no_verdict(void **state)
 	fixture_forget();
 	expect(TCP(4, FW_EGRESS, 1, 2, SYN), FW_REASON_POLICY_ALLOW);
 	expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
+}
+
+/* P6, P7: a pod that has spent its budget writes no more records of flows, its verdicts stay, each
+ * record is counted, and another pod writes on. */
+static void one_pod_does_not_fill_the_ring(void **state)
+{
+	int jiffies_fd = fw_jiffies_open(NULL);
+	uint32_t told = 0, now = 0;
+
+	(void)state;
+	assert_true(jiffies_fd >= 0);
+	EACH_DIRECTION(way)
+	{
+		for (int try = 0; told != 2 && try < 20; try++) { /* a window may end meanwhile */
+			uint64_t before = lost(FW_LOST_BUDGET);
+
+			fixture_forget();
+			assert_int_equal(fw_jiffies_read(jiffies_fd, &now), 0);
+			fixture_spent(now >> FW_BUDGET_SHIFT, FW_BUDGET_FLOWS - 2);
+			told = 0;
+			for (uint16_t i = 0; i < 10; i++) {
+				expect(TCP(4, way, (uint16_t)(100 + i), 80, SYN),
+				       FW_REASON_POLICY_ALLOW);
+				told += fx->event_count;
+			}
+			assert_int_equal(told + lost(FW_LOST_BUDGET) - before, 10);
+			assert_int_equal(fixture_flows(), 10);
+		}
+		assert_int_equal(told, 2);
+		fixture_spent((now >> FW_BUDGET_SHIFT) + 1, FW_BUDGET_FLOWS);
+		fx->ep->region = 2; /* the other pod's */
+		expect(TCP(4, way, 300, 80, SYN), FW_REASON_POLICY_ALLOW);
+		expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
+		fx->ep->region = 1;
+		told = 0;
+	}
+	(void)close(jiffies_fd);
 }
 
 /* A pod cannot block itself: what it sends to itself, and what comes in by its own device. */
@@ -634,6 +673,7 @@ int main(void)
 		TEST(denied_flood_keeps_to_its_budget_of_records),
 		TEST(malformed_flood_keeps_to_its_budget_of_records),
 		TEST(full_ring_changes_no_verdict),
+		TEST(one_pod_does_not_fill_the_ring),
 		TEST(hairpin_is_not_blocked_by_policy),
 		TEST(own_address_from_elsewhere_is_not_the_pod),
 		TEST(neighbour_discovery_is_no_way_out),

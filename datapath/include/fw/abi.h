@@ -331,9 +331,23 @@ struct fw_counter {
 
 /*
  * fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no
- * room for. Row 0, first CPU: how many of them user space has told of.
+ * room for. Row 0, first CPU: how many of the rows' sum user space has told of.
  */
-#define FW_LOST_ROWS 8
+#define FW_LOST_BUDGET 6 /* row: events of flows beyond what their pod may write (fw_budgets) */
+#define FW_LOST_ROWS   8
+
+/*
+ * fw_budgets: per-CPU array, row = region. What a pod has written of NEW, EVICT and (for new flows)
+ * DENY: so many per window on one CPU, as the loader says, so that no pod fills the ring for the
+ * others. What is not written is counted in fw_lost; flows that live on are told by the sweeper.
+ */
+#define FW_BUDGET_FLOWS 8192u /* per window and CPU, at most; the ring's half for all CPUs */
+#define FW_BUDGET_SHIFT 5     /* a window is 32 jiffies, also that of fw_region */
+
+struct fw_budget {
+	__u32 window; /* jiffies >> FW_BUDGET_SHIFT */
+	__u32 spent;
+};
 
 #define FW_ASSERT_SIZE(type, size)                                                                 \
 	_Static_assert(sizeof(struct type) == (size), #type " is " #size " bytes")
@@ -353,5 +367,6 @@ FW_ASSERT_SIZE(fw_service_key, 20);
 FW_ASSERT_SIZE(fw_service, 72);
 FW_ASSERT_SIZE(fw_event, 104);
 FW_ASSERT_SIZE(fw_counter, 16);
+FW_ASSERT_SIZE(fw_budget, 8);
 
 #endif
