@@ -62,6 +62,23 @@ static __always_inline int fw_odd_ip(struct __sk_buff *skb, const struct fw_endp
 	return FW_ODD_MEET;
 }
 
+/* Link layer, IP and extensions, ICMP, and the same again inside an ICMP error. */
+#define FW_ODD_HEADERS 640
+
+/*
+ * Behind the linear part may stand memory that the sender still writes to (PACKET_TX_RING): what is
+ * judged is taken out of it first, once. The fast path reads the linear part only.
+ */
+static __always_inline int fw_odd_pull(struct __sk_buff *skb)
+{
+	const char *data = (const char *)(long)skb->data;
+	__u32 want = skb->len;
+
+	if (want > FW_ODD_HEADERS)
+		want = FW_ODD_HEADERS;
+	return data + want <= (const char *)(long)skb->data_end ? 0 : bpf_skb_pull_data(skb, want);
+}
+
 FW_SUB int fw_odd(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw_packet *p)
 {
 	struct ethhdr eth;
@@ -70,6 +87,8 @@ FW_SUB int fw_odd(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw
 	if (!ep || !p)
 		return FW_REASON_NONE;
 	p->add = 1ULL << FW_COUNT_BYTES_BITS | skb->len;
+	if (fw_odd_pull(skb))
+		return FW_REASON_TRUNCATED;
 	if (fw_load(skb, 0, &eth, sizeof(eth)))
 		return FW_REASON_TRUNCATED;
 	if (skb->vlan_present || eth.h_proto == bpf_htons(ETH_P_8021Q) ||

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * From bytes to struct fw_packet, the careful way: every read goes through bpf_skb_load_bytes(), so
- * that packets whose linear part is short, options, extension headers and fragments need no pull.
+ * that options, extension headers and fragments need no bounds of their own. Headers outside the
+ * linear part were pulled before (odd.h).
  * In: offsets. Out: FW_REASON_NONE or the reason for which the packet is dropped. Never looks at
  * policy or state, never writes to the packet.
  */
