@@ -21,11 +21,18 @@
 #include "base/cleanup.h"
 #include "ctl/ctl.h"
 #include "ctl/protocol.h"
+#include "kube/config.h"
 
 #define STATE_DIR_DEFAULT "/var/lib/podwall"
 
 enum {
 	OPT_OBJECTS = 256,
+	OPT_KUBECONFIG,
+	OPT_CONTEXT,
+	OPT_IN_CLUSTER,
+	OPT_SERVICE_ACCOUNT,
+	OPT_API_INSECURE,
+	OPT_API_PATIENCE,
 	OPT_PIN_DIR,
 	OPT_RUN_DIR,
 	OPT_STATE_DIR,
@@ -47,8 +54,21 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{"objects", OPT_OBJECTS, "DIR", 0, "folder of Kubernetes YAML or JSON, watched (required)",
-	 0},
+	{0, 0, 0, 0, "Where objects come from (in a pod of a cluster: its API server):", -1},
+	{"objects", OPT_OBJECTS, "DIR", 0, "folder of Kubernetes YAML or JSON, watched", -1},
+	{"kubeconfig", OPT_KUBECONFIG, "FILE", 0,
+	 "API server and user: a token, a token file or a client certificate", -1},
+	{"context", OPT_CONTEXT, "NAME", 0, "of the kubeconfig (default: its current one)", -1},
+	{"in-cluster", OPT_IN_CLUSTER, 0, 0, "the API server, by this pod's service account", -1},
+	{"service-account", OPT_SERVICE_ACCOUNT, "DIR", 0,
+	 "token and ca.crt of it (default: " FW_SERVICE_ACCOUNT_DIR ")", -1},
+	{"api-patience", OPT_API_PATIENCE, "MS", 0,
+	 "how long the server may take over one object before it is asked again; a watch may be "
+	 "silent six times as long (default: 20000)",
+	 -1},
+	{"api-insecure", OPT_API_INSECURE, 0, 0,
+	 "accept a kubeconfig whose server nobody checks (http, insecure-skip-tls-verify)", -1},
+	{0, 0, 0, 0, "This node:", 0},
 	{"node-name", OPT_NODE_NAME, "NAME", 0,
 	 "this node in spec.nodeName of its pods (default: the host name)", 0},
 	{"pod-cidr", OPT_POD_CIDR, "CIDR", 0,
@@ -94,6 +114,7 @@ static const char doc[] =
 	"podwalld: the node controller of Podwall, a firewall on each pod's interface."
 	"\vExamples:\n"
 	"  podwalld --objects /etc/podwall/objects --pod-cidr 10.88.0.0/16\n"
+	"  podwalld --kubeconfig /etc/kubernetes/podwall.conf --node-name worker-1\n"
 	"  podwalld --objects ./objects --enforcement Audit --log-level debug\n"
 	"  podwalld --objects A --node-name a --pin-dir /sys/fs/bpf/a \\\n"
 	"           --run-dir /run/a --state-dir /var/lib/a\n"
@@ -106,7 +127,7 @@ const char *argp_program_version = "podwalld " FW_VERSION;
 struct arguments {
 	struct fw_agent_options agent;
 	enum fw_log_level level;
-	bool remove;
+	bool remove, in_cluster;
 	char hostname[HOST_NAME_MAX + 1];
 };
 
@@ -204,6 +225,48 @@ static void take_level(struct argp_state *state, struct arguments *arguments, co
 	argp_error(state, "--log-level: '%s' is not error, warning, info or debug", text);
 }
 
+static error_t parse_server(int key, char *text, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	struct fw_kube_options *kube = &arguments->agent.kube;
+
+	switch (key) {
+	case OPT_KUBECONFIG:
+		kube->kubeconfig = take_path(state, "kubeconfig", text);
+		return 0;
+	case OPT_CONTEXT:
+		kube->context = take_path(state, "context", text);
+		return 0;
+	case OPT_IN_CLUSTER:
+		arguments->in_cluster = true;
+		return 0;
+	case OPT_SERVICE_ACCOUNT:
+		kube->service_account = take_path(state, "service-account", text);
+		return 0;
+	case OPT_API_INSECURE:
+		kube->insecure = true;
+		return 0;
+	case OPT_API_PATIENCE:
+		kube->patience_ms = take_number(state, "api-patience", text, 100, 3600000);
+		return 0;
+	default:
+		return parse_size(key, text, state);
+	}
+}
+
+/* One source: what was asked for, else the API server of the pod that we are in. */
+static void check_source(struct argp_state *state, const struct arguments *arguments)
+{
+	const struct fw_agent_options *agent = &arguments->agent;
+	int asked = !!agent->objects + !!agent->kube.kubeconfig + arguments->in_cluster;
+
+	if (asked > 1)
+		argp_error(state, "one of --objects, --kubeconfig and --in-cluster");
+	else if (!asked && !getenv("KUBERNETES_SERVICE_HOST"))
+		argp_error(state, "--objects (a folder of Kubernetes objects) or --kubeconfig is "
+				  "needed: this is no pod of a cluster");
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -246,11 +309,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 		argp_error(state, "'%s': podwalld takes options only", text);
 		return 0;
 	case ARGP_KEY_END:
-		if (!agent->objects && !arguments->remove)
-			argp_error(state, "--objects is needed: the folder of Kubernetes objects");
+		if (!arguments->remove)
+			check_source(state, arguments);
 		return 0;
 	default:
-		return parse_size(key, text, state);
+		return parse_server(key, text, state);
 	}
 }
 
@@ -306,8 +369,10 @@ static void say_ready(const struct arguments *arguments, const struct fw_agent *
 {
 	char text[512];
 
-	(void)snprintf(text, sizeof(text), "podwalld " FW_VERSION " on node %s is ready: %s",
-		       arguments->agent.node_name, fw_source_describe(fw_agent_source(agent)));
+	(void)snprintf(text, sizeof(text), "podwalld " FW_VERSION " on node %s is %s: %s",
+		       arguments->agent.node_name,
+		       fw_source_ready(fw_agent_source(agent)) ? "ready" : "up",
+		       fw_source_describe(fw_agent_source(agent)));
 	log_line(FW_LOG_INFO, text, (void *)(uintptr_t)arguments);
 }
 

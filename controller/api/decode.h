@@ -44,5 +44,9 @@ int fw_decode_text(const char *origin, const char *text, size_t len,
  */
 int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object,
 		     struct fw_err *err);
+/* As fw_decode_object(), of a kind that is known; the items of a server's list do not name theirs.
+ */
+int fw_decode_item(const struct cJSON *json, enum fw_kind kind, const char *origin,
+		   struct fw_object **ret_object, struct fw_err *err);
 
 #endif

@@ -3,7 +3,7 @@
  * Lists of input errors. In: where, which object, what. Out: owned copies in order. A list that is
  * full (1,000) says so in its last entry and takes no more.
  */
-#include "api/folder.h"
+#include "api/provider.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /*
  * A field of a decoded document, with its path. In: a cJSON tree. Out: typed, range-checked values,
  * or an error that starts with the path ("spec.ingress[0].ports[0].port: ..."). The one place that
- * reads cJSON members: by exact name, the last of repeated ones; null counts as absent. Inside this
- * folder only.
+ * reads cJSON members: by exact name, the last of repeated ones; null counts as absent. Used by the
+ * decoders and by kube/.
  */
 #ifndef FW_API_FIELD_H
 #define FW_API_FIELD_H

@@ -17,19 +17,7 @@
 
 #include <uthash.h>
 
-#include "api/source.h"
-
-struct fw_source_kind {
-	void (*free)(struct fw_source *source);
-	size_t (*errors)(const struct fw_source *source, const struct fw_input_error **ret_errors);
-	const char *(*describe)(const struct fw_source *source);
-	void (*rescan)(struct fw_source *source);
-};
-
-/* The first member of every source. */
-struct fw_source {
-	const struct fw_source_kind *kind;
-};
+#include "api/provider.h"
 
 struct fw_slot;
 
@@ -53,11 +41,6 @@ struct fw_slot {
 	bool touched;
 	UT_hash_handle hh; /* key: kind, namespace, NUL, name, NUL */
 	char key[];
-};
-
-struct fw_error_list {
-	struct fw_input_error *items;
-	size_t count, capacity;
 };
 
 /* What tells one version of a file from another. */
@@ -111,10 +94,5 @@ void fw_holder_settle(struct fw_holder *holder, void (*reload)(struct fw_file *f
 /* Errors of all files in name order, and the objects that several files hold. -ENOMEM. */
 int fw_holder_errors(struct fw_holder *holder, struct fw_error_list *ret_list);
 void fw_holder_done(struct fw_holder *holder);
-
-int fw_error_list_add(struct fw_error_list *list, const char *where, const char *object,
-		      const char *text);
-void fw_error_list_done(struct fw_error_list *list);
-bool fw_error_list_equal(const struct fw_error_list *a, const struct fw_error_list *b);
 
 #endif

@@ -27,11 +27,13 @@ static int parse_value(struct parser *p, cJSON **ret_node);
 
 int fw_tree_count(struct fw_tree_budget *budget, unsigned int depth, struct fw_err *err)
 {
+	size_t most = budget->most ? budget->most : FW_DECODE_NODES_MAX;
+
 	if (depth > FW_DECODE_DEPTH_MAX)
 		return fw_err_set(err, -E2BIG, "nested deeper than %u", FW_DECODE_DEPTH_MAX);
-	if (++budget->nodes > FW_DECODE_NODES_MAX)
-		return fw_err_set(err, -E2BIG, "more than %u values in one file",
-				  FW_DECODE_NODES_MAX);
+	if (++budget->nodes > most)
+		return fw_err_set(err, -E2BIG, "more than %zu values in one %s", most,
+				  budget->most ? "object" : "file");
 	return 0;
 }
 

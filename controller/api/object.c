@@ -169,8 +169,8 @@ int fw_document_decode(struct fw_decoder *d, const struct fw_field *document, en
 	return 0;
 }
 
-int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object,
-		     struct fw_err *err)
+static int decode(const struct cJSON *json, enum fw_kind implied, const char *origin,
+		  struct fw_object **ret_object, struct fw_err *err)
 {
 	struct fw_decoder d = {.err = err};
 	struct fw_field document = {.json = json};
@@ -181,10 +181,27 @@ int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_obj
 		err->text[0] = '\0';
 	r = fw_field_object(&d, &document);
 	if (!r)
-		r = fw_document_kind(&d, &document, FW_KIND_COUNT, &kind);
+		r = fw_document_kind(&d, &document, implied, &kind);
+	if (!r && implied != FW_KIND_COUNT && kind != implied)
+		r = fw_err_set(err, -EINVAL, "kind: %s, and %s was asked for", fw_kind_name(kind),
+			       fw_kind_name(implied));
 	if (!r)
 		r = fw_document_decode(&d, &document, kind, origin, ret_object);
 	if (!r && err)
 		*err = d.warning;
 	return r;
+}
+
+int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_object **ret_object,
+		     struct fw_err *err)
+{
+	return decode(json, FW_KIND_COUNT, origin, ret_object, err);
+}
+
+int fw_decode_item(const struct cJSON *json, enum fw_kind kind, const char *origin,
+		   struct fw_object **ret_object, struct fw_err *err)
+{
+	int r = decode(json, kind, origin, ret_object, err);
+
+	return r == -ENOTSUP ? fw_err_set(err, -EINVAL, "not a %s", fw_kind_name(kind)) : r;
 }

@@ -3,7 +3,7 @@
  * The one interface of all sources. In: a source of any kind. Out: what that kind does. Nothing
  * else.
  */
-#include "api/folder.h"
+#include "api/provider.h"
 
 void fw_source_free(struct fw_source **source)
 {
@@ -25,4 +25,15 @@ size_t fw_source_errors(const struct fw_source *source, const struct fw_input_er
 const char *fw_source_describe(const struct fw_source *source)
 {
 	return source->kind->describe(source);
+}
+
+bool fw_source_ready(const struct fw_source *source)
+{
+	return !source->kind->ready || source->kind->ready(source);
+}
+
+bool fw_source_stream(const struct fw_source *source, size_t index,
+		      struct fw_source_stream *ret_stream)
+{
+	return source->kind->stream && source->kind->stream(source, index, ret_stream);
 }

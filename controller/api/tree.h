@@ -19,6 +19,7 @@
 struct fw_tree_budget {
 	size_t nodes; /* of the whole file so far, aliases expanded */
 	size_t bytes; /* of strings made by aliases */
+	size_t most;  /* nodes; 0: FW_DECODE_NODES_MAX */
 };
 
 /* Counts one more node at this depth. -E2BIG with a text. */

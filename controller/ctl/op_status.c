@@ -27,6 +27,44 @@ static void add_line(const char *text, void *context)
 	}
 }
 
+/* Times are "" for never. */
+static const char *time_or_none(uint64_t ns, char text[FW_TIME_TEXT])
+{
+	return ns ? fw_answer_time(ns, text) : "";
+}
+
+/* Returns whether every kind is watched. */
+static bool add_streams(cJSON *source, struct fw_agent *agent, bool *failed)
+{
+	struct fw_source_stream stream;
+	cJSON *list = NULL, *row;
+	char text[FW_TIME_TEXT];
+	bool connected = true;
+
+	for (size_t i = 0; fw_source_stream(fw_agent_source(agent), i, &stream) && !*failed; i++) {
+		if (!list)
+			list = fw_add_list(source, "streams", failed);
+		row = fw_add_item(list, failed);
+		connected = connected && stream.connected;
+		fw_add_text(row, "name", stream.name, failed);
+		fw_add_text(row, "state", stream.state, failed);
+		fw_add_bool(row, "synced", stream.synced, failed);
+		fw_add_bool(row, "connected", stream.connected, failed);
+		fw_add_text(row, "connectedSince", time_or_none(stream.connected_ns, text), failed);
+		fw_add_text(row, "lastEvent", time_or_none(stream.event_ns, text), failed);
+		fw_add_text(row, "resourceVersion", stream.version, failed);
+		fw_add_number(row, "objects", (double)stream.objects, failed);
+		fw_add_number(row, "backlog", (double)stream.backlog, failed);
+		fw_add_number(row, "events", (double)stream.events, failed);
+		fw_add_number(row, "lists", (double)stream.lists, failed);
+		fw_add_number(row, "connects", (double)stream.connects, failed);
+		fw_add_number(row, "bytes", (double)stream.bytes, failed);
+		fw_add_number(row, "faults", (double)stream.faults, failed);
+		fw_add_text(row, "trouble", stream.trouble, failed);
+	}
+	return connected;
+}
+
 static void add_source(cJSON *answer, struct fw_agent *agent, bool *failed)
 {
 	cJSON *source = fw_add_object(answer, "source", failed);
@@ -35,7 +73,8 @@ static void add_source(cJSON *answer, struct fw_agent *agent, bool *failed)
 	cJSON *list, *row;
 	size_t count;
 
-	fw_add_bool(source, "connected", true, failed);
+	fw_add_bool(source, "connected", add_streams(source, agent, failed), failed);
+	fw_add_bool(source, "ready", fw_source_ready(fw_agent_source(agent)), failed);
 	fw_add_text(source, "description", fw_source_describe(fw_agent_source(agent)), failed);
 	fw_add_text(source, "since", fw_answer_time(fw_agent_changed_ns(agent), text), failed);
 	list = fw_add_list(answer, "errors", failed);

@@ -126,6 +126,42 @@ static void print_policies(const cJSON *answer)
 	}
 }
 
+/* "04:12:33" of a time as the daemon writes it; "-" for never. */
+static const char *clock_of(const cJSON *row, const char *name, char clock[9])
+{
+	const char *text = fw_json_text(row, name), *t = strchr(text, 'T');
+
+	(void)snprintf(clock, 9, "%s", t ? t + 1 : "-");
+	return clock;
+}
+
+/* How old the view is, of each kind that a server tells of. */
+static void print_streams(const cJSON *streams)
+{
+	static const struct fw_column columns[] = {
+		{"KIND", false, false},	  {"STATE", false, false},     {"OBJECTS", true, false},
+		{"VERSION", true, true},  {"CONNECTED", false, false}, {"LAST-EVENT", false, false},
+		{"BACKLOG", true, false}, {"FAULTS", true, false}};
+	_cleanup_(fw_table_free) struct fw_table *table = NULL;
+	const cJSON *row;
+	char clock[9];
+
+	if (!cJSON_GetArraySize(streams) ||
+	    fw_table_new(columns, sizeof(columns) / sizeof(*columns), &table))
+		return;
+	cJSON_ArrayForEach(row, streams) {
+		fw_table_add(table, "%s", fw_json_text(row, "name"));
+		fw_table_add(table, "%s", fw_json_text(row, "state"));
+		fw_table_add(table, "%u", number(row, "objects"));
+		fw_table_add(table, "%s", fw_json_text(row, "resourceVersion"));
+		fw_table_add(table, "%s", clock_of(row, "connectedSince", clock));
+		fw_table_add(table, "%s", clock_of(row, "lastEvent", clock));
+		fw_table_add(table, "%u", number(row, "backlog"));
+		fw_table_add(table, "%u", number(row, "faults"));
+	}
+	(void)fw_table_print(table);
+}
+
 static void print_input(const cJSON *answer)
 {
 	const cJSON *source = fw_json_get(answer, "source"),
@@ -137,6 +173,7 @@ static void print_input(const cJSON *answer)
 			       ? ""
 			       : " (NOT CONNECTED: the last state stays in force)");
 	print_line("source", text);
+	print_streams(fw_json_get(source, "streams"));
 	(void)snprintf(
 		text, sizeof(text), "%u namespaces, %u pods, %u services, %u policies, %u nodes",
 		number(objects, "namespaces"), number(objects, "pods"), number(objects, "services"),

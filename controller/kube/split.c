@@ -102,6 +102,16 @@ bool fw_split_at_end(const struct fw_split *split)
 	return split->state == OUTSIDE && (split->mode == FW_SPLIT_EVENTS || split->ended);
 }
 
+const char *fw_split_unfinished(const struct fw_split *split, const char **ret_text,
+				size_t *ret_len)
+{
+	if (split->state != IN_VALUE || split->is_item)
+		return NULL;
+	*ret_text = split->member.data;
+	*ret_len = split->member.len;
+	return split->key;
+}
+
 static int grow(struct part *part, size_t wanted, size_t most)
 {
 	size_t size = part->size ? part->size : 4096;
@@ -346,6 +356,7 @@ static int step_outer(struct fw_split *split, char c, bool *ret_used, struct fw_
 	} else if ((state == FIRST_ITEM || state == BEHIND_ITEM) && c == ']') {
 		split->in_items = false;
 		split->state = BEHIND_VALUE;
+		return split->handler.member(split->key, "[]", 2, true, split->handler.context);
 	} else if (state == BEHIND_ITEM) {
 		if (c != ',')
 			return fail(split, err, "\",\" or \"]\"");

@@ -28,6 +28,7 @@ enum fw_split_mode {
 struct fw_split_handler {
 	/* whole: false when it is larger than the maximum: then the text is its beginning. */
 	int (*item)(const char *text, size_t len, bool whole, void *context);
+	/* Also for "items", when its last item was handed out: then the text is "[]". */
 	int (*member)(const char *name, const char *text, size_t len, bool whole, void *context);
 	/* An outermost object has ended. Of an event, item and members came before. */
 	int (*end)(void *context);
@@ -47,6 +48,9 @@ void fw_split_free(struct fw_split **split);
 int fw_split_feed(struct fw_split *split, const char *data, size_t len, struct fw_err *err);
 /* Between two events, or behind the one object. */
 bool fw_split_at_end(const struct fw_split *split);
+/* The member under way: its name, and what was collected of it; NULL when none is. */
+const char *fw_split_unfinished(const struct fw_split *split, const char **ret_text,
+				size_t *ret_len);
 /* Begins anew, as a new one. */
 void fw_split_reset(struct fw_split *split);
 

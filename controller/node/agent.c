@@ -251,7 +251,7 @@ int fw_agent_new(struct event_base *base, const struct fw_agent_options *options
 	agent->run_lock = agent->pin_lock = -1;
 	agent->started_ns = fw_agent_wall();
 	agent->promoted_ns = fw_agent_now();
-	r = check_folder(options->objects, err);
+	r = options->objects ? check_folder(options->objects, err) : 0;
 	if (r == 0)
 		r = fw_agent_check_privilege(err);
 	if (r == 0)

@@ -12,6 +12,7 @@
 #include "apply/apply.h"
 #include "compile/compile.h"
 #include "flow/flow.h"
+#include "kube/kube.h"
 #include "loader/attach.h"
 #include "node/sandbox.h"
 
@@ -22,7 +23,8 @@ enum fw_log_level { FW_LOG_ERROR, FW_LOG_WARNING, FW_LOG_INFO, FW_LOG_DEBUG };
 #define FW_POD_CIDRS_MAX 64
 
 struct fw_agent_options {
-	const char *objects; /* folder */
+	const char *objects;	     /* folder; NULL: the API server */
+	struct fw_kube_options kube; /* without objects; node_name is the agent's */
 	const char *pin_dir, *run_dir, *state_dir, *node_name;
 	struct fw_prefix pod_cidrs[FW_POD_CIDRS_MAX];
 	size_t pod_cidr_count;
@@ -64,7 +66,9 @@ struct fw_agent;
 
 /*
  * Makes or adopts the datapath, reads the folder, adopts the pods of this node, compiles and
- * applies: when it returns, the policy of the folder is in force. -EBUSY with a text when another
+ * applies: when it returns, the policy of the folder is in force. An API server is asked from the
+ * loop: until it has told everything once, what the maps hold stays in force, and new pods stay
+ * isolated. -EBUSY with a text when another
  * podwalld has this pin directory or run directory.
  */
 int fw_agent_new(struct event_base *base, const struct fw_agent_options *options,

@@ -57,8 +57,12 @@ static void source_settled(uint64_t arrived_ns, void *context)
 
 	fw_agent_keep_settle(agent);
 	agent->changed_ns = fw_agent_wall();
-	if (agent->started)
-		fw_agent_work(agent, arrived_ns);
+	if (!agent->started)
+		return;
+	if (!agent->tables)
+		fw_agent_log(agent, FW_LOG_INFO, "everything was told: %s",
+			     fw_source_describe(agent->source));
+	fw_agent_work(agent, arrived_ns);
 }
 
 static void source_errors(void *context)
@@ -75,16 +79,28 @@ static void source_errors(void *context)
 			     count - 20);
 }
 
+static void source_note(bool bad, const char *text, void *context)
+{
+	fw_agent_log(context, bad ? FW_LOG_WARNING : FW_LOG_INFO, "%s", text);
+}
+
 int fw_agent_open_source(struct fw_agent *agent, struct fw_err *err)
 {
 	const struct fw_source_handler handler = {.put = source_put,
 						  .remove = source_remove,
 						  .settled = source_settled,
 						  .errors = source_errors,
+						  .note = source_note,
 						  .context = agent};
-	int r = fw_source_folder_new(agent->base, agent->options.objects, &handler, &agent->source,
-				     err);
+	struct fw_kube_options kube = agent->options.kube;
+	int r;
 
+	kube.node_name = agent->options.node_name;
+	if (agent->options.objects)
+		r = fw_source_folder_new(agent->base, agent->options.objects, &handler,
+					 &agent->source, err);
+	else
+		r = fw_kube_source_new(agent->base, &kube, &handler, &agent->source, err);
 	if (r < 0)
 		return r;
 	source_errors(agent); /* those of the first reading came before there was a source */
@@ -185,8 +201,14 @@ void fw_agent_work(struct fw_agent *agent, uint64_t arrived_ns)
 {
 	_cleanup_(fw_tables_free) struct fw_tables *old = NULL;
 	struct fw_err err = {""};
-	int r = compile(agent, &old, &err);
+	int r;
 
+	if (!fw_source_ready(agent->source)) {
+		/* half a cluster is no policy: what the maps hold is better */
+		fw_agent_answer_waiters(agent);
+		return;
+	}
+	r = compile(agent, &old, &err);
 	if (r == 0)
 		r = apply(agent, &err);
 	if (r < 0) {

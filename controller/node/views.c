@@ -120,6 +120,31 @@ static bool restored(struct fw_agent *agent, const struct fw_agent_endpoint *end
 	return endpoint->restored_ns && fw_agent_wall() < endpoint->restored_ns + RESTORED_SHOWN_NS;
 }
 
+/* One line for all kinds that are not watched now: mostly they share their reason. */
+static void problems_of_server(struct fw_agent *agent, fw_agent_problem problem, void *context)
+{
+	bool ready = fw_source_ready(agent->source);
+	struct fw_source_stream stream, first = {.trouble = ""};
+	size_t count = 0, all = 0;
+	char line[1024];
+
+	for (; fw_source_stream(agent->source, all, &stream); all++) {
+		if (stream.connected || !stream.trouble[0])
+			continue;
+		if (!count++)
+			first = stream;
+	}
+	if (!count && ready)
+		return;
+	(void)snprintf(line, sizeof(line), "API server: %zu of %zu kinds %s%s%s%.600s; %s", count,
+		       all, count ? "not watched: " : "not watched, lists are under way",
+		       count ? first.name : "", count ? ": " : "", first.trouble,
+		       ready ? "the last state stays in force"
+			     : "nothing is compiled before all are listed: pods stay as they were, "
+			       "new ones isolated");
+	problem(line, context);
+}
+
 static void problems_of_input(struct fw_agent *agent, fw_agent_problem problem, void *context)
 {
 	const struct fw_input_error *errors;
@@ -191,6 +216,7 @@ void fw_agent_problems(struct fw_agent *agent, fw_agent_problem problem, void *c
 	list_endpoints(agent, "had our programs removed by somebody, attached again", restored,
 		       problem, context);
 	problems_of_rows(agent, problem, context);
+	problems_of_server(agent, problem, context);
 	problems_of_input(agent, problem, context);
 	problems_of_maps(agent, problem, context);
 }

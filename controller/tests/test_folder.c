@@ -39,7 +39,7 @@ static void an_empty_folder_settles(void **state)
 static void a_folder_that_is_not_there_is_an_error(void **state)
 {
 	struct world *w = *state;
-	struct fw_source_handler handler = {on_put, on_remove, on_settled, on_errors, w};
+	struct fw_source_handler handler = {on_put, on_remove, on_settled, on_errors, NULL, w};
 	struct fw_source *source = NULL;
 	struct fw_err err = {0};
 

@@ -78,13 +78,13 @@ static void a_list_is_cut_into_its_items(void **state)
 	       "{\"kind\":\"PodList\", \"metadata\":{\"resourceVersion\":\"7\"},\n\"items\":[ "
 	       "{\"a\":\"}]\\\"\"} ,{\"b\":[1,{}]}],\"n\":12,\"t\":true}\n",
 	       "kind=\"PodList\"\nmetadata={\"resourceVersion\":\"7\"}\nitem:{\"a\":\"}]\\\"\"}\n"
-	       "item:{\"b\":[1,{}]}\nn=12\nt=true\nend\n");
+	       "item:{\"b\":[1,{}]}\nitems=[]\nn=12\nt=true\nend\n");
 }
 
 static void an_empty_list_has_no_items(void **state)
 {
 	(void)state;
-	expect(FW_SPLIT_LIST, "{\"items\":[ ]}", "end\n");
+	expect(FW_SPLIT_LIST, "{\"items\":[ ]}", "items=[]\nend\n");
 	expect(FW_SPLIT_LIST, "{\"items\":null}", "items=null\nend\n");
 	expect(FW_SPLIT_LIST, "{}", "end\n");
 }
@@ -101,7 +101,7 @@ static void items_inside_an_item_are_its_own(void **state)
 {
 	(void)state;
 	expect(FW_SPLIT_LIST, "{\"items\":[{\"items\":[{},{}]}]}",
-	       "item:{\"items\":[{},{}]}\nend\n");
+	       "item:{\"items\":[{},{}]}\nitems=[]\nend\n");
 	expect(FW_SPLIT_EVENTS, "{\"object\":{\"object\":{\"object\":1}}}",
 	       "item:{\"object\":{\"object\":1}}\nend\n");
 }
@@ -115,8 +115,8 @@ static void an_item_that_is_too_large_is_cut_and_the_rest_goes_on(void **state)
 	memset(filler, 'x', MOST);
 	filler[MOST - 2] = '\0';
 	(void)snprintf(text, sizeof(text), "{\"items\":[\"%s\",\"%sy\",{}]}", filler, filler);
-	(void)snprintf(expected, sizeof(expected), "item:\"%s\"\nhead:\"%sy\nitem:{}\nend\n",
-		       filler, filler);
+	(void)snprintf(expected, sizeof(expected),
+		       "item:\"%s\"\nhead:\"%sy\nitem:{}\nitems=[]\nend\n", filler, filler);
 	expect(FW_SPLIT_LIST, text, expected);
 	(void)snprintf(text, sizeof(text), "{\"object\":\"%sy\",\"type\":\"A\"}{}", filler);
 	(void)snprintf(expected, sizeof(expected), "type=\"A\"\nhead:\"%sy\nend\nend\n", filler);
@@ -141,7 +141,7 @@ static void a_member_that_is_too_large_is_cut(void **state)
 		assert_true(at_end);
 		assert_int_equal(seen.text.data[1], '~');
 		assert_int_equal(seen.text.len,
-				 2 + (FW_SPLIT_HEAD << 10) + strlen("\nitem:{}\nend\n"));
+				 2 + (FW_SPLIT_HEAD << 10) + strlen("\nitem:{}\nitems=[]\nend\n"));
 		fw_buf_done(&seen.text);
 	}
 	free(text);

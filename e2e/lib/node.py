@@ -128,8 +128,10 @@ class Pod:
 class Node:
     """One node. Use as a context manager, or call close()."""
 
-    def __init__(self, prefix, build, subnet=88, plugin=None, daemon_options=(), conflist=None, families=(4, 6)):
-        """subnet: third octet of 10.99.N.0/24 and of fd99:N::/64. plugin: extra configuration of podwall-cni."""
+    def __init__(self, prefix, build, subnet=88, plugin=None, daemon_options=(), conflist=None, families=(4, 6),
+                 source=None):
+        """subnet: third octet of 10.99.N.0/24 and of fd99:N::/64. plugin: extra configuration of podwall-cni. source:
+        options of podwalld that say where objects come from (default: the folder of this node)."""
         self.prefix, self.build = prefix, os.path.abspath(build)
         self.run_dir, self.pin_dir = "/run/" + prefix, "%s/%s" % (BPFFS, prefix)
         self.work = "/tmp/" + prefix
@@ -139,6 +141,7 @@ class Node:
         self.bridge = "br0"
         self.daemon, self.daemon_log = None, self.work + "/podwalld.log"
         self.daemon_options = list(daemon_options)
+        self.source = source
         self.plugin = dict({"type": "podwall-cni", "pinDir": self.pin_dir, "runDir": self.run_dir,
                             "nodeName": prefix}, **(plugin or {}))
         self.pods = {}
@@ -229,7 +232,7 @@ class Node:
     # the controller
 
     def start_daemon(self, *options, wait=True):
-        command = self.command(self.build + "/podwalld", "--objects", self.objects, "--pin-dir", self.pin_dir,
+        command = self.command(self.build + "/podwalld", *(self.source or ("--objects", self.objects)), "--pin-dir", self.pin_dir,
                                "--run-dir", self.run_dir, "--state-dir", self.state_dir, "--node-name", self.prefix,
                                *["--pod-cidr=" + cidr for cidr in self.pod_cidrs()], *self.daemon_options, *options)
         with open(self.daemon_log, "a", encoding="utf-8") as log:

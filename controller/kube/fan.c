@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fan-in. In: objects of all streams, in the order in which each server answer tells them. Out:
+ * puts and removes of the newest version, one batch when all that came in is taken, every 5 ms at
+ * most under a storm, and none before every kind is complete. What cannot be read is never skipped:
+ * it fails closed, and says so.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fw/abi.h>
+
+#include "api/decode.h"
+#include "base/cleanup.h"
+#include "kube/inside.h"
+
+#define ORIGIN	    "API server"
+#define STORM_NS    (5 * FW_MS) /* between two batches */
+#define OBJECT_TEXT 400
+
+static struct fw_known *known_of(const struct fw_stream *stream)
+{
+	return &stream->kube->known[stream->what->kind];
+}
+
+static void changed(struct fw_kube *kube)
+{
+	kube->pending++;
+}
+
+static void set_trouble(struct fw_stream *stream, struct fw_known_object *object, const char *text)
+{
+	if (fw_known_trouble(known_of(stream), object, text))
+		stream->kube->errors_due = true;
+}
+
+/* A policy of which nothing but the name is known isolates its whole namespace. */
+static struct fw_object *isolating_policy(const struct fw_item *item, const char *why)
+{
+	struct fw_object *object = fw_object_new(FW_KIND_NETWORK_POLICY);
+	struct fw_network_policy *policy = (struct fw_network_policy *)object;
+
+	if (!object)
+		return NULL;
+	object->namespace = strdup(item->namespace);
+	object->name = strdup(item->name);
+	object->uid = strdup("");
+	object->origin = strdup(ORIGIN);
+	policy->isolates[FW_INGRESS] = policy->isolates[FW_EGRESS] = true;
+	if (asprintf(&policy->broken, "cannot be read: %s", why) < 0)
+		policy->broken = NULL;
+	if (!object->namespace || !object->name || !object->uid || !object->origin ||
+	    !policy->broken)
+		fw_object_free(&object);
+	return object;
+}
+
+/*
+ * What cannot be read, by kind: a policy isolates; a pod, namespace or slice is taken out, so that
+ * no Accept matches it; a service or node stays as it was: its addresses must not become those of
+ * the world.
+ */
+static int put_broken(struct fw_stream *stream, const struct fw_item *item, const char *why)
+{
+	const struct fw_source_handler *handler = &stream->kube->handler;
+	struct fw_object *policy;
+
+	switch (stream->what->kind) {
+	case FW_KIND_NETWORK_POLICY:
+		policy = isolating_policy(item, why);
+		if (!policy)
+			return -ENOMEM;
+		handler->put(policy, handler->context);
+		break;
+	case FW_KIND_POD:
+	case FW_KIND_NAMESPACE:
+	case FW_KIND_ENDPOINT_SLICE:
+		handler->remove(stream->what->kind, item->namespace, item->name, handler->context);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+int fw_fan_put(struct fw_stream *stream, const struct fw_item *item)
+{
+	const struct fw_source_handler *handler = &stream->kube->handler;
+	struct fw_known_object *known;
+	struct fw_object *object = NULL;
+	struct fw_err err = {""};
+	bool newest;
+	int r = fw_known_put(known_of(stream), stream->what->slot, item->namespace, item->name,
+			     fw_version_number(item->version), stream->mark, &known, &newest);
+
+	if (r || !newest)
+		return r;
+	if (item->tree)
+		r = fw_decode_item(item->tree, stream->what->kind, ORIGIN, &object, &err);
+	else
+		r = fw_err_set(&err, -EINVAL, "%s", item->why);
+	if (r == -ENOMEM)
+		return r;
+	changed(stream->kube);
+	stream->seen.faults += r != 0;
+	set_trouble(stream, known, err.text[0] ? err.text : NULL);
+	if (r)
+		return put_broken(stream, item, err.text);
+	handler->put(object, handler->context);
+	return 0;
+}
+
+static struct fw_stream *sibling_of(struct fw_stream *stream)
+{
+	struct fw_kube *kube = stream->kube;
+
+	for (unsigned int i = 0; i < FW_STREAMS; i++)
+		if (kube->streams[i].what->kind == stream->what->kind &&
+		    &kube->streams[i] != stream)
+			return &kube->streams[i];
+	return NULL;
+}
+
+static void drop(struct fw_stream *stream, struct fw_known_object *known)
+{
+	const struct fw_source_handler *handler = &stream->kube->handler;
+	char namespace[64], name[254];
+	bool lost, troubled = known->trouble != NULL;
+
+	(void)snprintf(namespace, sizeof(namespace), "%s", known->key);
+	(void)snprintf(name, sizeof(name), "%s", fw_known_name(known));
+	if (fw_known_drop(known_of(stream), stream->what->slot, known, &lost)) {
+		handler->remove(stream->what->kind, namespace, name, handler->context);
+		changed(stream->kube);
+	}
+	stream->kube->errors_due = stream->kube->errors_due || troubled;
+	if (lost && sibling_of(stream))
+		fw_stream_relist(sibling_of(stream));
+}
+
+int fw_fan_delete(struct fw_stream *stream, const struct fw_item *item)
+{
+	struct fw_known_object *known =
+		fw_known_find(known_of(stream), item->namespace, item->name);
+
+	if (known && known->held[stream->what->slot])
+		drop(stream, known);
+	return 0;
+}
+
+void fw_fan_sweep(struct fw_stream *stream)
+{
+	unsigned int slot = stream->what->slot;
+	struct fw_known_object *known, *next;
+
+	HASH_ITER(hh, known_of(stream)->objects, known, next) {
+		if (known->held[slot] && known->mark[slot] != stream->mark)
+			drop(stream, known);
+	}
+}
+
+static bool all_synced(const struct fw_kube *kube)
+{
+	for (unsigned int i = 0; i < FW_STREAMS; i++)
+		if (!kube->streams[i].seen.synced)
+			return false;
+	return true;
+}
+
+static void deliver(struct fw_kube *kube)
+{
+	uint64_t arrived = kube->arrived_ns;
+
+	kube->pending = 0;
+	kube->arrived_ns = 0;
+	kube->ready = true;
+	kube->handler.settled(arrived ? arrived : fw_kube_now(), kube->handler.context);
+	kube->batch_ns = fw_kube_now();
+}
+
+void fw_fan_flush(struct fw_kube *kube)
+{
+	uint64_t now = fw_kube_now();
+
+	if (kube->ready && !kube->pending)
+		kube->arrived_ns = 0;
+	if (kube->ready ? kube->pending > 0 : all_synced(kube)) {
+		if (now - kube->batch_ns >= STORM_NS)
+			deliver(kube);
+		else if (!evtimer_pending(kube->batch_timer, NULL))
+			fw_kube_arm(kube->batch_timer, kube->batch_ns + STORM_NS - now);
+	}
+	fw_fan_errors(kube);
+}
+
+static int list_errors(struct fw_kube *kube, enum fw_kind kind, struct fw_error_list *list)
+{
+	struct fw_known_object *known, *next;
+	char text[OBJECT_TEXT];
+	int r = 0;
+
+	if (!kube->known[kind].troubled)
+		return 0;
+	HASH_ITER(hh, kube->known[kind].objects, known, next) {
+		if (!known->trouble || r)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s %s%s%s", fw_kind_name(kind), known->key,
+			       known->key[0] ? "/" : "", fw_known_name(known));
+		r = fw_error_list_add(list, ORIGIN, text, known->trouble);
+	}
+	return r;
+}
+
+void fw_fan_errors(struct fw_kube *kube)
+{
+	_cleanup_(fw_error_list_done) struct fw_error_list list = {0};
+	int r = 0;
+
+	if (!kube->errors_due)
+		return;
+	for (int kind = 0; !r && kind < FW_KIND_COUNT; kind++)
+		r = list_errors(kube, (enum fw_kind)kind, &list);
+	if (r)
+		return;
+	kube->errors_due = false;
+	fw_error_list_done(&kube->errors);
+	kube->errors = list;
+	list = (struct fw_error_list){0};
+	kube->handler.errors(kube->handler.context);
+}
