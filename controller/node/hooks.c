@@ -122,6 +122,7 @@ static void attach(struct fw_agent *agent, struct fw_agent_endpoint *endpoint, b
 		set_trouble(agent, endpoint, err.text);
 		return;
 	}
+	endpoint->outdated = false;
 	if (was_known)
 		endpoint->restored_ns = fw_agent_wall();
 	else
@@ -176,15 +177,22 @@ void fw_agent_see_new(struct fw_agent *agent)
 void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint)
 {
 	_cleanup_(leave) int home = -1;
+	_cleanup_close_ int lock = -1;
 	struct fw_hook hook;
 	struct fw_err err = {""};
 
 	if (endpoint->hook != FW_HOOK_CLSACT && endpoint->hook != FW_HOOK_TCX)
 		return;
+	/* as in promote(): what a DEL detaches is not put back */
+	if (fw_agent_lock_endpoint(agent->options.run_dir, endpoint->owner, &lock) < 0 ||
+	    fw_agent_state(agent, endpoint) == FW_EP_FREE)
+		return;
 	if (reach(&endpoint->info, &hook, &home) < 0)
 		return;
 	if (fw_hook_refresh(agent->datapath, &hook, &err) < 0)
 		set_trouble(agent, endpoint, err.text);
+	else
+		endpoint->outdated = false;
 }
 
 void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info)
@@ -220,6 +228,8 @@ void fw_agent_check_some(struct fw_agent *agent)
 
 		agent->check_after = endpoint->owner;
 		fw_agent_cover(agent, endpoint);
+		if (endpoint->outdated)
+			fw_agent_refresh(agent, endpoint);
 	}
 	fw_agent_seed(agent);
 }

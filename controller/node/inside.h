@@ -21,6 +21,7 @@ struct fw_agent_endpoint {
 	bool unseen;	      /* just told by the plugin: its hook is asked for in a moment */
 	uint64_t retry_ns;    /* no promotion and no re-attach before this */
 	uint64_t restored_ns; /* when its hook was last put back, 0 never */
+	bool outdated;	      /* its programs may be those of a daemon before this one */
 	bool late;	      /* its hook came while it ran: fw_agent_seed() has work */
 	uint32_t seeds;
 	char trouble[256]; /* why it is not covered or not promoted, "" when all is well */

@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 #include "node/inside.h"
 
-#define SEE_US 5000 /* after an endpoint was told: when the answer has gone */
+#define ADD_LONGEST_NS (10000 * FW_MS) /* of its way from the programs' pins to us */
+#define SEE_US	       5000	       /* after an endpoint was told: when the answer has gone */
 
 struct fw_agent_endpoint *fw_agent_find(const struct fw_agent *agent, uint64_t owner)
 {
@@ -72,6 +73,8 @@ int fw_agent_register(struct fw_agent *agent, const struct fw_sandbox_info *info
 	endpoint->owner = owner;
 	endpoint->info = *info;
 	endpoint->trouble[0] = '\0';
+	if (fresh)
+		fresh->outdated = true; /* whoever attached them */
 	if (fresh)
 		HASH_ADD(hh, agent->endpoints, owner, sizeof(fresh->owner), fresh);
 	*ret_endpoint = endpoint;
@@ -285,6 +288,8 @@ int fw_agent_add(struct fw_agent *agent, const struct fw_sandbox_info *info, uns
 	if (r < 0)
 		return r;
 	endpoint->unseen = true;
+	/* an ADD that began before our programs were pinned has attached those before them */
+	endpoint->outdated = fw_agent_wall() - agent->programs_ns < ADD_LONGEST_NS;
 	(void)event_add(agent->see, &soon);
 	r = add_waiter(agent, endpoint->owner, wait_ms, added, context, ret_ticket);
 	if (r < 0)
