@@ -9,11 +9,13 @@
 
 #include "parse.h"
 
-static __always_inline __u32 fw_identity_find_here(const union fw_addr *addr, __u32 *ret_class)
+FW_SUB __u32 fw_identity_find(const union fw_addr *addr, __u32 *ret_class)
 {
 	struct fw_prefix_key prefix = {.prefixlen = 128};
 	struct fw_peer *peer;
 
+	if (!addr || !ret_class)
+		return 0;
 	/* keys stand on the stack: before 6.2 the verifier takes no other memory for a key */
 	__builtin_memcpy(prefix.addr, addr, 16);
 	peer = bpf_map_lookup_elem(&fw_addresses, prefix.addr);
@@ -21,12 +23,6 @@ static __always_inline __u32 fw_identity_find_here(const union fw_addr *addr, __
 		peer = bpf_map_lookup_elem(&fw_prefixes, &prefix);
 	*ret_class = peer ? peer->peer_class : FW_CLASS_WORLD;
 	return peer ? peer->flags : 0;
-}
-
-/* The same, out of line. */
-FW_SUB __u32 fw_identity_find(const union fw_addr *addr, __u32 *ret_class)
-{
-	return addr && ret_class ? fw_identity_find_here(addr, ret_class) : 0;
 }
 
 #endif

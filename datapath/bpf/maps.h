@@ -134,4 +134,11 @@ struct {
 	__type(value, struct fw_budget);
 } fw_budgets SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FW_JUDGED_ROWS);
+	__type(key, __u32);
+	__type(value, struct fw_judged);
+} fw_judged SEC(".maps");
+
 #endif

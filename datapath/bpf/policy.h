@@ -50,7 +50,7 @@ static __always_inline const struct fw_range *fw_policy_search(const struct fw_c
 	return 0;
 }
 
-static __always_inline __u32 fw_policy_decide_here(struct fw_policy_ask *ask)
+FW_SUB __u32 fw_policy_decide(struct fw_policy_ask *ask)
 {
 	struct fw_subject *subject;
 	const struct fw_range *range;
@@ -58,6 +58,8 @@ static __always_inline __u32 fw_policy_decide_here(struct fw_policy_ask *ask)
 	struct fw_cell *cell;
 	__u32 direction;
 
+	if (!ask)
+		return FW_DECIDED_LOCKED;
 	ask->by_rule = 0;
 	direction = ask->direction & 1;
 	key.subject = ask->subject;
@@ -73,12 +75,6 @@ static __always_inline __u32 fw_policy_decide_here(struct fw_policy_ask *ask)
 		return subject->otherwise[direction];
 	ask->by_rule = 1;
 	return range->decision;
-}
-
-/* The same, out of line: for each kind of a service's backends. */
-FW_SUB __u32 fw_policy_decide(struct fw_policy_ask *ask)
-{
-	return ask ? fw_policy_decide_here(ask) : FW_DECIDED_LOCKED;
 }
 
 #endif

@@ -8,6 +8,7 @@
 #define FW_BPF_VERDICT_H
 
 #include "identity.h"
+#include "judged.h"
 #include "service.h"
 #include "source.h"
 
@@ -61,18 +62,11 @@ static __always_inline __u32 fw_verdict_port(const struct fw_packet *p, __u32 di
 	return FW_KEY_LOCAL(&p->key);
 }
 
-/*
- * `here`: what is looked up is looked up in line. The path of new flows is: each call costs a few
- * ns where returns are not predicted. The others save stack: a chain of calls has 512 bytes.
- */
 static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, struct fw_packet *p,
-					       __u32 direction, const int here)
+					       __u32 direction)
 {
 	struct fw_policy_ask ask = {.subject = ep->subject, .direction = direction};
-	__u32 flags, decision;
-
-	flags = here ? fw_identity_find_here(&p->key.remote, &ask.peer_class)
-		     : fw_identity_find(&p->key.remote, &ask.peer_class);
+	__u32 flags = fw_identity_find(&p->key.remote, &ask.peer_class), decision;
 
 	p->peer_class = ask.peer_class;
 	ask.range = FW_RANGE_KEY(p->protocol, fw_verdict_port(p, direction));
@@ -83,7 +77,7 @@ static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, str
 			return decision;
 		}
 	}
-	decision = here ? fw_policy_decide_here(&ask) : fw_policy_decide(&ask);
+	decision = fw_policy_decide(&ask);
 	if (!(flags & FW_PEER_BROADCAST) && !fw_addr_is_group(&p->key.remote) &&
 	    FW_KEY_ADDRESS(&p->key) != FW_FLOW_ADDRESS_GROUP)
 		return decision;
@@ -92,6 +86,21 @@ static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, str
 	    (ask.by_rule || (decision & FW_DECISION_ID) >= FW_DECISION_FIRST))
 		return decision;
 	return FW_DECIDED_MULTICAST | (decision & FW_DECISION_FIRM);
+}
+
+/* The same for a new flow: the tables are asked when nobody asked them under this epoch. */
+static __always_inline __u32 fw_verdict_judged(const struct fw_endpoint *ep, struct fw_packet *p)
+{
+	__u32 port = fw_verdict_port(p, p->direction), decision;
+	__u64 rest = fw_judged_rest(p, port);
+	struct fw_judged *judged = fw_judged_row(p, rest);
+
+	if (judged && fw_judged_find(ep, p, judged, rest, &decision))
+		return decision;
+	decision = fw_verdict_policy(ep, p, p->direction);
+	if (judged)
+		fw_judged_keep(ep, p, judged, rest, decision);
+	return decision;
 }
 
 static __always_inline __u32 fw_verdict_reason(const struct fw_packet *p, __u32 decision)
@@ -158,7 +167,7 @@ static __always_inline __u32 fw_verdict_of(struct __sk_buff *skb, const struct f
 		p->state |= FW_FLOW_STATE_SELF;
 		decision = FW_DECISION_ALLOW | FW_DECIDED_DEFAULT;
 	} else {
-		decision = fw_verdict_policy(ep, p, direction, here);
+		decision = here ? fw_verdict_judged(ep, p) : fw_verdict_policy(ep, p, direction);
 	}
 	decision &= FW_DECISION_TOLD;
 	reason = fw_verdict_reason(p, decision);

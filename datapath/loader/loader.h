@@ -37,6 +37,7 @@ enum fw_map {
 	FW_MAP_COUNTERS,
 	FW_MAP_LOST,
 	FW_MAP_BUDGETS,
+	FW_MAP_JUDGED,
 	FW_MAP_COUNT
 };
 

@@ -50,6 +50,8 @@ const struct fw_map_spec fw_map_specs[FW_MAP_COUNT] = {
 			 false},
 	[FW_MAP_BUDGETS] = {"fw_budgets", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fw_budget), 0,
 			    0, false},
+	[FW_MAP_JUDGED] = {"fw_judged", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct fw_judged), 0,
+			   FW_JUDGED_ROWS, false},
 };
 
 static int check_size(const char *name, uint32_t value, uint32_t min, uint32_t max, bool power,

@@ -239,6 +239,7 @@ static inline void fixture_default(uint32_t in, uint32_t out)
 /* An active endpoint with addresses of both families and no policy. */
 static inline void fixture_reset(void)
 {
+	static uint64_t owner;
 	struct fw_endpoint *ep = fx->ep;
 	struct fw_prefix_key prefix;
 	struct fw_cell_key cell;
@@ -259,7 +260,7 @@ static inline void fixture_reset(void)
 	ep->ip4_more = ep->ip6_more = 1;
 	ep->subject = SUBJECT;
 	ep->region = 1;
-	ep->owner = 1;
+	ep->owner = ++owner; /* nothing that was said of the one before holds */
 	ep->state = FW_EP_ACTIVE;
 	memset(fx->node, 0, sizeof(*fx->node));
 	memset(fx->region, 0, sizeof(*fx->region));

@@ -382,6 +382,36 @@ static void one_pod_does_not_fill_the_ring(void **state)
 	(void)close(jiffies_fd);
 }
 
+/* What policy said of a flow holds for the next one to the same port of the same peer: under that
+ * epoch, for that endpoint, in that direction, and for nothing else. */
+static void what_was_said_holds_for_its_epoch(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		uint16_t port = 1000;
+#define ASK(other)                                                                                 \
+	TCP(family, way, way == FW_EGRESS ? ++port : 80 + (other),                                 \
+	    way == FW_EGRESS ? 80 + (other) : ++port, SYN)
+		fixture_reset();
+		expect(ASK(0), FW_REASON_POLICY_ALLOW);
+		fx->subject->otherwise[way] = 71; /* before the epoch that stands for it */
+		expect(ASK(0), FW_REASON_POLICY_ALLOW);
+		expect(ASK(1), FW_REASON_POLICY_DENY);
+		expect(TCP(family, way ^ 1, 7000, 7001, SYN), FW_REASON_POLICY_ALLOW);
+		fx->ep->owner += 1000;
+		expect(ASK(0), FW_REASON_POLICY_DENY);
+		fx->ep->owner -= 1000;
+		fixture_bump();
+		expect(ASK(0), FW_REASON_POLICY_DENY);
+		fx->subject->otherwise[way] = ALLOW_DEFAULT;
+		fixture_bump();
+		expect(ASK(0), FW_REASON_POLICY_ALLOW);
+		expect(ASK(1), FW_REASON_POLICY_ALLOW);
+#undef ASK
+	}
+}
+
 /* A pod cannot block itself: what it sends to itself, and what comes in by its own device. */
 static void hairpin_is_not_blocked_by_policy(void **state)
 {
@@ -513,6 +543,7 @@ static void longest_prefix_and_exact_address(void **state)
 				bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_prefixes), &key,
 						    &peer, 0),
 				0);
+			fixture_bump();
 			struct packet p = UDP(family, FW_EGRESS, (uint16_t)(10 + i), 6);
 			packet_addresses(&p, family_text(family, POD4, POD6),
 					 family_text(family, WORLD4, WORLD6));
@@ -520,6 +551,7 @@ static void longest_prefix_and_exact_address(void **state)
 			assert_int_equal(fx->events[0].peer_class, 50 + i);
 		}
 		fixture_address(family_text(family, WORLD4, WORLD6), 60, 0);
+		fixture_bump();
 		struct packet p = UDP(family, FW_EGRESS, 20, 6);
 		packet_addresses(&p, family_text(family, POD4, POD6),
 				 family_text(family, WORLD4, WORLD6));
@@ -674,6 +706,7 @@ int main(void)
 		TEST(malformed_flood_keeps_to_its_budget_of_records),
 		TEST(full_ring_changes_no_verdict),
 		TEST(one_pod_does_not_fill_the_ring),
+		TEST(what_was_said_holds_for_its_epoch),
 		TEST(hairpin_is_not_blocked_by_policy),
 		TEST(own_address_from_elsewhere_is_not_the_pod),
 		TEST(neighbour_discovery_is_no_way_out),

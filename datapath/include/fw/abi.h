@@ -330,6 +330,26 @@ struct fw_counter {
 };
 
 /*
+ * fw_judged: per-CPU array. What policy said of a new flow, by question; for the programs alone. A
+ * row holds while its epoch is the endpoint's, as a flow's decision does: whatever changes what a
+ * table says of a pod's packets bumps that pod's epoch.
+ */
+#define FW_JUDGED_ROWS 256u
+
+struct fw_judged {
+	__u64 owner; /* of the endpoint */
+	__u64 remote[2];
+	__u64 rest; /* port, protocol, direction, kind of local address, generation */
+	__u32 epoch;
+	__u32 turn; /* odd while the row is written */
+	__u32 decision;
+	__u32 peer_class;
+	__u32 service;
+	__u32 state;
+	__u64 reserved;
+};
+
+/*
  * fw_lost: per-CPU array of __u64, row = enum fw_event_type: events that the ring buffer had no
  * room for. Row 0, first CPU: how many of the rows' sum user space has told of.
  */
@@ -368,5 +388,6 @@ FW_ASSERT_SIZE(fw_service, 72);
 FW_ASSERT_SIZE(fw_event, 104);
 FW_ASSERT_SIZE(fw_counter, 16);
 FW_ASSERT_SIZE(fw_budget, 8);
+FW_ASSERT_SIZE(fw_judged, 64);
 
 #endif
