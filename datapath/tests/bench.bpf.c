@@ -71,6 +71,7 @@ struct {
 
 __u32 bench_count; /* packets of the drivers so far */
 __u32 bench_mask;  /* flows - 1 */
+__u32 bench_shift; /* 16: the number goes into the destination port, not the source port */
 
 static __always_inline int parse4(struct __sk_buff *skb, struct key4 *key)
 {
@@ -207,8 +208,8 @@ static __always_inline int drive(struct __sk_buff *skb, __u32 offset)
 	if (data + offset + 4 > end)
 		return 2;
 	number = bench_count++ & bench_mask;
-	*(__u32 *)(data + offset) =
-		number * 40503u & bench_mask; /* not in the order of the table */
+	*(__u32 *)(data + offset) = (number * 40503u & bench_mask)
+				    << (bench_shift & 16); /* not in the order of the table */
 	bpf_tail_call(skb, &bench_next, 0);
 	return 2;
 }

@@ -20,6 +20,7 @@ struct contender {
 	int next; /* driven: what the driver calls; else -1 */
 	struct packet packet;
 	uint32_t mask;	  /* flows - 1 */
+	uint32_t shift;	  /* 16: each flow goes to another port */
 	uint32_t buckets; /* of the region */
 	uint32_t warm_up; /* packets before the first round */
 	bool forget;	  /* start each round with an empty region */
@@ -124,6 +125,7 @@ static inline double bench_run(const struct contender *contender, uint32_t repea
 	double start;
 
 	bench.skel->bss->bench_mask = contender->mask;
+	bench.skel->bss->bench_shift = contender->shift;
 	if (contender->next >= 0)
 		assert(!bpf_map_update_elem(bpf_map__fd(bench.skel->maps.bench_next), &zero,
 					    &contender->next, BPF_ANY));

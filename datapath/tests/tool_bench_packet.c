@@ -71,24 +71,30 @@ static void policy(uint32_t cells, uint32_t decision)
 	fixture_bump();
 }
 
-/* Packets that no flow knows, into a region that is empty when a round begins. */
-static struct contender newcomers(int family, int way)
+/*
+ * Packets that no flow knows, into a region that is empty when a round begins. `asked`: each to
+ * another port, so that the tables of policy are asked each time; else policy was asked the same
+ * before.
+ */
+static struct contender newcomers(int family, int way, bool asked)
 {
 	struct contender c =
 		bench_driven("ours", family, ours(way), TCP(family, way, 1000, 80, SYN), NEWCOMERS);
 	c.buckets = 512;
+	c.shift = asked ? 16 : 0;
 	c.warm_up = 16;
 	c.forget = c.drain = true;
 	return c;
 }
 
-static void new_flow(int family, int way)
+static void new_flow(int family, int way, bool asked)
 {
 	static struct contender list[3];
 	struct packet packet = TCP(family, way, 1000, 80, SYN);
 	char figure[64];
 
-	snprintf(figure, sizeof(figure), "new_flow_%s_ipv%d", way ? "from" : "to", family);
+	snprintf(figure, sizeof(figure), "new_flow_%s%s_ipv%d", asked ? "asked_" : "",
+		 way ? "from" : "to", family);
 	if (!bench_wants(figure))
 		return;
 	policy(1, ALLOW(70));
@@ -98,17 +104,18 @@ static void new_flow(int family, int way)
 							  : bench.skel->progs.bench_insert6),
 			      packet);
 	list[1].warm_up = EVICTING;
-	list[2] = newcomers(family, way);
+	list[2] = newcomers(family, way, asked);
 	bench_measure(figure, list, NEWCOMERS, 0.6);
 }
 
-static void denied(int family, int way)
+static void denied(int family, int way, bool asked)
 {
 	static struct contender list[3];
 	struct packet packet = TCP(family, way, 1000, 80, SYN);
 	char figure[64];
 
-	snprintf(figure, sizeof(figure), "denied_%s_ipv%d", way ? "from" : "to", family);
+	snprintf(figure, sizeof(figure), "denied_%s%s_ipv%d", asked ? "asked_" : "",
+		 way ? "from" : "to", family);
 	if (!bench_wants(figure))
 		return;
 	policy(1, 71);
@@ -118,7 +125,7 @@ static void denied(int family, int way)
 							   : bench.skel->progs.bench_deny6),
 			       packet, NEWCOMERS);
 	list[1].drain = true;
-	list[2] = newcomers(family, way);
+	list[2] = newcomers(family, way, asked);
 	bench_measure(figure, list, NEWCOMERS, 1.5);
 }
 
@@ -165,9 +172,9 @@ static void entries(int family)
 					  .decision = ALLOW(70)};
 	list[0] = bench_driven("empty", family, bench_empty(),
 			       TCP(family, FW_EGRESS, 1000, 80, SYN), NEWCOMERS);
-	list[1] = newcomers(family, FW_EGRESS);
+	list[1] = newcomers(family, FW_EGRESS, true);
 	list[1].name = "one entry";
-	list[2] = newcomers(family, FW_EGRESS);
+	list[2] = newcomers(family, FW_EGRESS, true);
 	swap_cell(true);
 	if (bench.spin > 0) {
 		bench_spin(&list[2], NEWCOMERS);
@@ -375,8 +382,10 @@ int main(int argc, char **argv)
 	}
 	EACH_WAY(family, way)
 	{
-		new_flow(family, way);
-		denied(family, way);
+		for (int asked = 0; asked < 2; asked++) {
+			new_flow(family, way, asked);
+			denied(family, way, asked);
+		}
 		denied_again(family, way);
 	}
 	EACH_FAMILY(family)
