@@ -285,32 +285,34 @@ static void service_addresses_are_those_that_are_served(void **state)
 	static const struct {
 		const char *rest;
 		size_t ips;
+		uint16_t node_port;
 	} rows[] = {
-		{"  clusterIP: 10.96.0.1\n", 1},
-		{"  clusterIP: 10.96.0.1\n  clusterIPs: [10.96.0.1, 'fd00::1']\n", 2},
-		{"  clusterIP: None\n  externalIPs: [1.2.3.4]\n", 0},
-		{"  clusterIPs: [None]\n", 0},
-		{"  clusterIP: ''\n", 0},
-		{"  type: ExternalName\n  externalName: x.y\n  externalIPs: [1.2.3.4]\n", 0},
-		{"  clusterIP: 10.96.0.1\n  externalIPs: [1.2.3.4]\n", 2},
-		{"  clusterIP: 10.96.0.1\nstatus: {loadBalancer: {ingress: [{ip: 1.1.1.1}, {ip: "
-		 "2.2.2.2, "
-		 "ipMode: VIP}, {ip: 3.3.3.3, ipMode: Proxy}, {hostname: x}]}}\n",
-		 3},
+		{"  clusterIP: 10.96.0.1\n", 1, 0},
+		{"  clusterIP: 10.96.0.1\n  clusterIPs: [10.96.0.1, 'fd00::1']\n", 2, 0},
+		{"  clusterIP: None\n  externalIPs: [1.2.3.4]\n", 0, 0},
+		{"  clusterIPs: [None]\n", 0, 0},
+		{"  clusterIP: ''\n", 0, 0},
+		{"  type: ExternalName\n  externalName: x.y\n  externalIPs: [1.2.3.4]\n", 0, 0},
+		{"  clusterIP: 10.96.0.1\n  externalIPs: [1.2.3.4]\n", 2, 0},
+		{"  type: NodePort\n  clusterIP: 10.96.0.1\n", 1, 30080},
+		{"  type: LoadBalancer\n  clusterIP: 10.96.0.1\nstatus: {loadBalancer: {ingress: "
+		 "[{ip: 1.1.1.1}, {ip: 2.2.2.2, ipMode: VIP}, {ip: 3.3.3.3, ipMode: Proxy}, "
+		 "{hostname: x}]}}\n",
+		 3, 30080},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		_seen_ struct seen seen;
+		const struct fw_service_object *service;
 		char text[512];
 
 		(void)snprintf(text, sizeof(text), "%s%s",
 			       SERVICE("  ports: [{port: 80, nodePort: 30080}]\n"), rows[i].rest);
 		decode(text, &seen);
-		assert_int_equal(((struct fw_service_object *)seen.objects[0])->ip_count,
-				 rows[i].ips);
-		assert_int_equal(((struct fw_service_object *)seen.objects[0])->ports[0].node_port,
-				 30080);
+		service = (const struct fw_service_object *)seen.objects[0];
+		assert_int_equal(service->ip_count, rows[i].ips);
+		assert_int_equal(service->ports[0].node_port, rows[i].node_port);
 	}
 }
 
