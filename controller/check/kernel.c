@@ -44,6 +44,7 @@ struct fw_kernel {
 	struct fw_apply *apply;
 	struct ring_buffer *events;
 	char state_dir[64];
+	struct fw_budget *unspent; /* a value of fw_budgets: one per CPU */
 	struct row *rows;
 	uint32_t row_count;
 	const struct fw_world *world;
@@ -148,7 +149,8 @@ int fw_kernel_open(uint32_t pods, const char *pin_dir, struct fw_kernel **ret_ke
 		return -ENOMEM;
 	kernel->row_count = pods;
 	kernel->rows = calloc(pods, sizeof(*kernel->rows));
-	r = kernel->rows ? open_all(kernel, pin_dir, err) : -ENOMEM;
+	kernel->unspent = calloc((size_t)libbpf_num_possible_cpus(), sizeof(*kernel->unspent));
+	r = kernel->rows && kernel->unspent ? open_all(kernel, pin_dir, err) : -ENOMEM;
 	if (r < 0) {
 		fw_kernel_close(&kernel);
 		return r;
@@ -181,9 +183,18 @@ void fw_kernel_close(struct fw_kernel **kernel)
 	fw_datapath_close(&gone->datapath);
 	if (gone->state_dir[0])
 		remove_state(gone->state_dir);
+	free(gone->unspent);
 	free(gone->rows);
 	free(gone);
 	*kernel = NULL;
+}
+
+/* What a pod may write of records is for floods; here each question needs its own. */
+static void allow_records(struct fw_kernel *kernel, uint32_t region)
+{
+	(void)bpf_map_update_elem(fw_datapath_map_fd(kernel->datapath, FW_MAP_BUDGETS), &region,
+				  kernel->unspent, BPF_ANY);
+	fw_datapath_region(kernel->datapath, region)->spent = 0;
 }
 
 /* The flows of earlier questions go; each slot keeps its generation. No program runs meanwhile. */
@@ -192,6 +203,7 @@ static void wipe(struct fw_kernel *kernel, struct row *row)
 	const struct fw_endpoint *endpoint = fw_datapath_endpoint(kernel->datapath, row->slot);
 
 	row->runs = 0;
+	allow_records(kernel, endpoint->region);
 	for (uint32_t i = 0; i <= endpoint->flow_mask; i++) {
 		struct fw_bucket *bucket =
 			fw_datapath_bucket(kernel->datapath, endpoint->flow_base + i);
