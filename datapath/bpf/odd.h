@@ -71,12 +71,13 @@ static __always_inline int fw_odd_ip(struct __sk_buff *skb, const struct fw_endp
  */
 static __always_inline int fw_odd_pull(struct __sk_buff *skb)
 {
-	const char *data = (const char *)(long)skb->data;
 	__u32 want = skb->len;
 
 	if (want > FW_ODD_HEADERS)
 		want = FW_ODD_HEADERS;
-	return data + want <= (const char *)(long)skb->data_end ? 0 : bpf_skb_pull_data(skb, want);
+	return (unsigned long)skb->data + want <= (unsigned long)skb->data_end
+		       ? 0
+		       : bpf_skb_pull_data(skb, want);
 }
 
 FW_SUB int fw_odd(struct __sk_buff *skb, const struct fw_endpoint *ep, struct fw_packet *p)

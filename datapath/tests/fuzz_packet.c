@@ -17,11 +17,13 @@
 
 static long fuzz_load_bytes(const void *skb, uint32_t offset, void *to, uint32_t length);
 static void *fuzz_no_peer(void *map, const void *key);
+static long fuzz_pull_data(void *skb, uint32_t length);
 
 /* the helpers that the parser may call; any other would jump to a small number and be found at once
  */
 #define bpf_skb_load_bytes  fuzz_load_bytes
 #define bpf_map_lookup_elem fuzz_no_peer
+#define bpf_skb_pull_data   fuzz_pull_data
 
 #include "bpf/slow.h"
 
@@ -46,6 +48,12 @@ static void *fuzz_no_peer(void *map, const void *key)
 	(void)map;
 	(void)key;
 	return NULL;
+}
+
+/* The frame is read by fuzz_load_bytes() alone: nothing is behind a linear part. */
+static long fuzz_pull_data(void *skb, uint32_t length)
+{
+	return length <= ((const struct __sk_buff *)skb)->len ? 0 : -1;
 }
 
 static struct fw_endpoint endpoint(void)
