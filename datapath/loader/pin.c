@@ -108,6 +108,22 @@ int fw_pin_mount(const char *pin_dir, struct fw_err *err)
 	return 0;
 }
 
+/* systemd mounts bpffs for root alone, where others see only that they may not. */
+static int cannot_make(const char *path, int error, struct fw_err *err)
+{
+	char part[FW_PIN_TEXT];
+
+	(void)snprintf(part, sizeof(part), "%s", path);
+	for (char *at = strchr(part + 1, '/'); error == EACCES && at; at = strchr(at + 1, '/')) {
+		*at = '\0';
+		if (faccessat(AT_FDCWD, part, X_OK, AT_EACCESS) < 0)
+			return fw_err_errno(err, -error, "cannot make %s (chmod o+x %s, as root)",
+					    path, part);
+		*at = '/';
+	}
+	return fw_err_errno(err, -error, "cannot make %s", path);
+}
+
 int fw_pin_mkdir(const char *path, struct fw_err *err)
 {
 	char part[FW_PIN_TEXT];
@@ -121,11 +137,11 @@ int fw_pin_mkdir(const char *path, struct fw_err *err)
 		*at = '\0';
 		if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EPERM &&
 		    errno != EACCES)
-			return fw_err_errno(err, -errno, "cannot make %s", part);
+			return cannot_make(part, errno, err);
 		*at = '/';
 	}
 	if (mkdir(part, 0700) < 0 && errno != EEXIST)
-		return fw_err_errno(err, -errno, "cannot make %s", part);
+		return cannot_make(part, errno, err);
 	return 0;
 }
 
