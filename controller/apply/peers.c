@@ -157,7 +157,7 @@ static void lock_class(struct fw_cells_plan *plan, uint32_t id, const char *why)
 	}
 }
 
-/* The class of the row that holds an address of this prefix when the prefix itself is not there. */
+/* The class of the row that holds an address of this prefix when the prefix itself has none. */
 static uint32_t covering_class(const struct fw_peers_plan *peers, const struct fw_prefix_key *key)
 {
 	struct fw_prefix_key shorter = *key;
@@ -196,6 +196,78 @@ static void lock_for_prefixes(const struct fw_peers *peers, struct fw_cells_plan
 	}
 }
 
+static bool is_service(const struct fw_row_set *addresses, size_t row)
+{
+	struct fw_peer peer;
+
+	memcpy(&peer, fw_row_value(addresses, row), sizeof(peer));
+	return peer.flags & FW_PEER_SERVICE;
+}
+
+/* Copies services, or the others, to `add` while there is room, then to `skipped`. */
+static int choose(const struct fw_row_set *from, bool services, size_t room, struct fw_row_set *add,
+		  struct fw_row_set *skipped)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->count; i++) {
+		if (is_service(from, i) == services)
+			r = fw_row_set_add(add->count < room ? add : skipped, fw_row_key(from, i),
+					   fw_row_value(from, i));
+	}
+	return r;
+}
+
+/*
+ * When addresses do not fit, those of services come first: a pod's address without its row matches
+ * fewer rules, but a service's would match the blocks around it, which never judge a service.
+ */
+static int services_first(struct fw_row_diff *diff)
+{
+	_cleanup_(fw_row_set_done) struct fw_row_set add;
+	_cleanup_(fw_row_set_done) struct fw_row_set skipped;
+	const size_t room = diff->add.count;
+	struct fw_row_set before;
+	int r = 0;
+
+	fw_row_set_init(&add, diff->add.key_size, diff->add.value_size);
+	fw_row_set_init(&skipped, diff->add.key_size, diff->add.value_size);
+	for (int turn = 0; r == 0 && turn < 2; turn++) {
+		r = choose(&diff->add, !turn, room, &add, &skipped);
+		if (r == 0)
+			r = choose(&diff->skipped, !turn, room, &add, &skipped);
+	}
+	if (r < 0)
+		return r;
+	fw_row_set_sort(&skipped);
+	before = diff->add;
+	diff->add = add;
+	add = before;
+	before = diff->skipped;
+	diff->skipped = skipped;
+	skipped = before;
+	return 0;
+}
+
+/* What judges a service whose address has no row: the block around it. */
+static void lock_for_services(const struct fw_peers *peers, struct fw_cells_plan *plan,
+			      const struct fw_peers_plan *wanted)
+{
+	const struct fw_row_set *skipped = &wanted->address_diff.skipped;
+	char why[160];
+
+	(void)snprintf(why, sizeof(why), "addresses: %zu needed, %u fit", wanted->addresses.count,
+		       fw_datapath_capacity(peers->datapath, FW_MAP_ADDRESSES));
+	for (size_t i = 0; i < skipped->count; i++) {
+		struct fw_prefix_key key = {.prefixlen = 128};
+
+		if (!is_service(skipped, i))
+			continue;
+		memcpy(key.addr, fw_row_key(skipped, i), sizeof(key.addr));
+		lock_class(plan, covering_class(wanted, &key), why);
+	}
+}
+
 static void say_skipped(struct fw_peers_plan *plan, const char *name, size_t needed,
 			uint32_t capacity, size_t skipped, const char *means)
 {
@@ -214,6 +286,8 @@ static int plan_diffs(const struct fw_peers *peers, struct fw_peers_plan *plan)
 	uint32_t services = fw_datapath_capacity(peers->datapath, FW_MAP_SERVICES);
 	int r = fw_row_diff(&peers->addresses, &plan->addresses, addresses, &plan->address_diff);
 
+	if (r == 0 && plan->address_diff.skipped.count)
+		r = services_first(&plan->address_diff);
 	if (r == 0)
 		r = fw_row_diff(&peers->prefixes, &plan->prefixes, prefixes, &plan->prefix_diff);
 	if (r == 0)
@@ -247,8 +321,10 @@ int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_
 		r = want_services(plan, names, &ret_peers->services);
 	if (r == 0)
 		r = plan_diffs(peers, ret_peers);
-	if (r == 0)
+	if (r == 0) {
 		lock_for_prefixes(peers, plan, ret_peers);
+		lock_for_services(peers, plan, ret_peers);
+	}
 	return r;
 }
 

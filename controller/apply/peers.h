@@ -27,8 +27,9 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
 		   struct fw_err *err);
 /*
  * Plans. Prefixes that do not fit lock the subjects with cells for their classes (in `plan`);
- * addresses that do not fit stay in the class of their prefix, services are denied as unlisted
- * ports: plan->problem says so.
+ * addresses that do not fit stay in the class of their prefix, those of services last of all, and
+ * then subjects with cells for that class are locked; services are denied as unlisted ports:
+ * plan->problem says so.
  */
 int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
 		  struct fw_peers_plan *ret_peers);
