@@ -18,13 +18,13 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 else
 SANFLAGS :=
 endif
-INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I libnl-3.0))
+INC := -Idatapath -Idatapath/include -Icontroller -Icni-plugin -isystem $(BUILD)/gen $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I libnl-3.0 2>/dev/null))
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu17 $(WARN) -D_GNU_SOURCE -DFW_VERSION='"$(VERSION)"' -fPIE -MD -MP $(INC) $(SANFLAGS) $(CFLAGS)
 LIBS = $(shell pkg-config --libs $(PKGS)) -lbpf -lelf -lz -lpthread
 # Blocks stay in source order: kernels before 6.3 refuse a loop whose head is entered by falling into it from below.
 BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-placement -Wall -Wextra -Wshadow -Werror -MD -MP $(INC) \
-	-I/usr/include/$(shell $(CC) -print-multiarch) \
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null) \
 	$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DFW_LOADS_IN_ORDER)
 
 # folder -> library, in link order (users first)
@@ -161,6 +161,7 @@ $(BUILD)/podwall-install: $(BUILD)/obj/cni-plugin/install/main.o $(INSTALL_PARTS
 		-Wl,--start-group -lbpf $(shell pkg-config --static --libs libelf) -lz -Wl,--end-group)
 
 $(BUILD)/cjson/libcjson.a:
+	@rm -rf $(@D)
 	@mkdir -p $(@D)
 	$(call say,CC,cjson)
 	$(Q)cd $(@D) && apt-get -qq source cjson >source.log 2>&1 || { cat source.log; exit 1; }

@@ -10,7 +10,9 @@
  *    "network": "podnet",             name of the conflist (GC is per network)
  *    "nodeName": "node1",             "" when not configured
  *    "namespace": "shop", "name": "web-7d4b9", "uid": "..." | "",
- *    "slot": 17,                      row of fw_endpoints. Absent: an ADD is under way (or was
+ *    "slot": 17,                      row of fw_endpoints when it was written; which one it is now
+ *                                     the row's owner tells: where none is, podwalld claims one
+ *                                     and attaches in place. Absent: an ADD is under way (or was
  *                                     killed) and nothing is attached yet
  *    "hook": "host" | "sandbox",      where `ifindex` is: host's end of a veth, or in the sandbox
  *    "ifindex": 12, "device": "veth1a2b3c4d",

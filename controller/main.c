@@ -23,7 +23,9 @@
 #include "ctl/protocol.h"
 #include "kube/config.h"
 
-#define STATE_DIR_DEFAULT "/var/lib/podwall"
+#define STATE_DIR_DEFAULT     "/var/lib/podwall"
+#define CNI_CONF_DIR_DEFAULT  "/etc/cni/net.d"
+#define CNI_CACHE_DIR_DEFAULT "/var/lib/cni"
 
 enum {
 	OPT_OBJECTS = 256,
@@ -51,6 +53,9 @@ enum {
 	OPT_LOG_LEVEL,
 	OPT_NO_PROMOTE,
 	OPT_REMOVE,
+	OPT_CNI_CONF_DIR,
+	OPT_CNI_CACHE_DIR,
+	OPT_EXEMPT,
 };
 
 static const struct argp_option options[] = {
@@ -84,29 +89,39 @@ static const struct argp_option options[] = {
 	 "names of decisions, and what running pods need, over restarts "
 	 "(default: " STATE_DIR_DEFAULT ")",
 	 1},
-	{0, 0, 0, 0, "Sizes (of maps that are made; maps that exist keep theirs):", 2},
-	{"regions", OPT_REGIONS, "N", 0, "pods on this node (default: 256)", 2},
+	{0, 0, 0, 0,
+	 "Pods that started before us (as root they are looked for, without root run "
+	 "podwall-install):",
+	 2},
+	{"cni-conf-dir", OPT_CNI_CONF_DIR, "DIR", 0,
+	 "the node's conflists (default: " CNI_CONF_DIR_DEFAULT ")", 2},
+	{"cni-cache-dir", OPT_CNI_CACHE_DIR, "DIR", 0,
+	 "where the runtime keeps CNI results (default: " CNI_CACHE_DIR_DEFAULT ")", 2},
+	{"exempt-namespace", OPT_EXEMPT, "NAME", 0,
+	 "its pods are not missed, as exemptNamespaces of the conflist says; repeatable", 2},
+	{0, 0, 0, 0, "Sizes (of maps that are made; maps that exist keep theirs):", 3},
+	{"regions", OPT_REGIONS, "N", 0, "pods on this node (default: 256)", 3},
 	{"region-slots", OPT_REGION_SLOTS, "N", 0,
-	 "flows per pod, a power of two, 64 bytes each (default: 4096)", 2},
+	 "flows per pod, a power of two, 64 bytes each (default: 4096)", 3},
 	{"map-cells", OPT_CELLS, "N", 0,
-	 "kinds of pods here times kinds of peers that rules tell apart (default: 262144)", 2},
-	{"map-ranges", OPT_RANGES, "N", 0, "port ranges of different rules (default: 65536)", 2},
+	 "kinds of pods here times kinds of peers that rules tell apart (default: 262144)", 3},
+	{"map-ranges", OPT_RANGES, "N", 0, "port ranges of different rules (default: 65536)", 3},
 	{"map-addresses", OPT_ADDRESSES, "N", 0,
-	 "addresses of pods, services and nodes in the cluster (default: 65536)", 2},
-	{"map-prefixes", OPT_PREFIXES, "N", 0, "prefixes of ipBlocks (default: 16384)", 2},
-	{"map-services", OPT_SERVICES, "N", 0, "ports of services (default: 16384)", 2},
+	 "addresses of pods, services and nodes in the cluster (default: 65536)", 3},
+	{"map-prefixes", OPT_PREFIXES, "N", 0, "prefixes of ipBlocks (default: 16384)", 3},
+	{"map-services", OPT_SERVICES, "N", 0, "ports of services (default: 16384)", 3},
 	{"map-events", OPT_EVENTS, "BYTES", 0,
-	 "ring of flow events, a power of two (default: 16777216)", 2},
-	{"history", OPT_HISTORY, "N", 0, "flow records kept in memory (default: 65536)", 2},
-	{0, 0, 0, 0, "Other:", 3},
+	 "ring of flow events, a power of two (default: 16777216)", 3},
+	{"history", OPT_HISTORY, "N", 0, "flow records kept in memory (default: 65536)", 3},
+	{0, 0, 0, 0, "Other:", 4},
 	{"no-promote", OPT_NO_PROMOTE, 0, 0,
-	 "leave hooks on clsact, do not promote them to tcx links", 3},
+	 "leave hooks on clsact, do not promote them to tcx links", 4},
 	{"remove", OPT_REMOVE, 0, 0,
 	 "take Podwall off this node and end: programs, pins and files of these places go, pods go "
 	 "on without a firewall",
-	 3},
+	 4},
 	{"log-level", OPT_LOG_LEVEL, "LEVEL", 0,
-	 "error, warning, info (default) or debug; logs go to standard error", 3},
+	 "error, warning, info (default) or debug; logs go to standard error", 4},
 	{0, 0, 0, 0, NULL, 0},
 };
 
@@ -267,6 +282,25 @@ static void check_source(struct argp_state *state, const struct arguments *argum
 				  "needed: this is no pod of a cluster");
 }
 
+static error_t parse_cni(int key, char *text, struct argp_state *state)
+{
+	struct fw_agent_options *agent = &((struct arguments *)state->input)->agent;
+
+	switch (key) {
+	case OPT_CNI_CONF_DIR:
+		agent->cni_conf_dir = take_path(state, "cni-conf-dir", text);
+		return 0;
+	case OPT_CNI_CACHE_DIR:
+		agent->cni_cache_dir = take_path(state, "cni-cache-dir", text);
+		return 0;
+	default:
+		if (agent->exempt_count == FW_EXEMPT_MAX)
+			argp_error(state, "--exempt-namespace: more than %d", FW_EXEMPT_MAX);
+		agent->exempt[agent->exempt_count++] = text;
+		return 0;
+	}
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
@@ -305,6 +339,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 	case OPT_REMOVE:
 		arguments->remove = true;
 		return 0;
+	case OPT_CNI_CONF_DIR:
+	case OPT_CNI_CACHE_DIR:
+	case OPT_EXEMPT:
+		return parse_cni(key, text, state);
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': podwalld takes options only", text);
 		return 0;
@@ -426,6 +464,8 @@ int main(int argc, char **argv)
 	*agent = (struct fw_agent_options){.pin_dir = FW_PIN_DEFAULT,
 					   .run_dir = FW_RUN_DIR_DEFAULT,
 					   .state_dir = STATE_DIR_DEFAULT,
+					   .cni_conf_dir = CNI_CONF_DIR_DEFAULT,
+					   .cni_cache_dir = CNI_CACHE_DIR_DEFAULT,
 					   .node_name = arguments.hostname,
 					   .enforcement = -1,
 					   .history = FW_HISTORY_DEFAULT,

@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pods that run without us: older than Podwall, or started while the entry was out of the conflist.
- * In: the results that libcni keeps of every ADD. Out: an endpoint file for each sandbox that has
- * none, from which podwalld puts it behind the wall where it stands. Never touches a sandbox.
+ * Pods that run and have no endpoint: they started before our entry stood in the conflist, or while
+ * it was out. In: the node's conflists, and the results that libcni keeps for its DEL. Out: an
+ * endpoint file for each, which podwalld takes up: it attaches in place and keeps their
+ * connections. Never touches a sandbox; pods of networks without our entry are let be.
  */
 #ifndef FW_INSTALL_EARLIER_H
 #define FW_INSTALL_EARLIER_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
+#define FW_EARLIER_CACHE_DIR "/var/lib/cni" /* libcni's default */
+
+struct fw_earlier {
+	size_t known;  /* have an endpoint already */
+	size_t told;   /* have one now */
+	size_t exempt; /* by the entry's exemptNamespaces */
+	size_t failed; /* run, and podwalld cannot be told: `say` said why */
+};
+
 /*
- * cache_dir: libcni's, its "results" are read; one that is not there holds nothing. entry: ours,
- * whose options (runDir, exemptNamespaces...) apply. *ret_count: how many are new. Goes on behind
- * one that fails, and returns the last failure.
+ * One look at every result of cache_dir. `say` is called once for each pod that was told and for
+ * each that failed. -errno with a text where a folder cannot be read; a missing one is an empty
+ * one.
  */
-int fw_earlier_cover(const char *cache_dir, const char *entry, unsigned int *ret_count,
-		     struct fw_err *err);
+int fw_earlier_cover(const char *conf_dir, const char *cache_dir, void (*say)(const char *line),
+		     struct fw_earlier *ret_found, struct fw_err *err);
 
 #endif

@@ -34,22 +34,20 @@ static void drain(int watch)
 		;
 }
 
-/* True when there is nothing left to do for pods that run already. */
-static bool cover_once(const struct fw_install *install, fw_install_tell tell)
+static void say(const char *line)
+{
+	(void)fprintf(stderr, "podwall-install: %s\n", line);
+}
+
+/* Those that run without us. What cannot be told now is looked at again with the next poll. */
+static void cover_once(const struct fw_install *install, fw_install_tell tell)
 {
 	struct fw_err err = {""};
-	unsigned int count = 0;
-	char text[64];
+	struct fw_earlier found;
 
-	if (!install->cache_dir)
-		return true;
-	int r = fw_earlier_cover(install->cache_dir, install->entry, &count, &err);
-	(void)snprintf(text, sizeof(text), "%u", count);
-	if (count)
-		tell(0, FW_INSTALL_COVERED, text);
-	if (r < 0)
-		tell(r, FW_INSTALL_NOTHING, err.text);
-	return r == 0;
+	if (install->cache_dir &&
+	    fw_earlier_cover(install->conf_dir, install->cache_dir, say, &found, &err) < 0)
+		tell(-EIO, FW_INSTALL_NOTHING, err.text);
 }
 
 /* Adds once; returns how long nothing needs to be done if no event comes. */
@@ -62,8 +60,8 @@ static int add_once(const struct fw_install *install, fw_install_tell tell, int 
 	int r = fw_install_add(install, &change, name, &err);
 	(void)snprintf(text, sizeof(text), "%s", r < 0 ? err.text : name);
 	tell(r, change, text);
-	bool done = cover_once(install, tell);
-	return r < 0 || change == FW_INSTALL_NO_CONFLIST || !watched || !done ? RETRY_MS : POLL_MS;
+	cover_once(install, tell);
+	return r < 0 || change == FW_INSTALL_NO_CONFLIST || !watched ? RETRY_MS : POLL_MS;
 }
 
 /* True when every folder that is there is watched. Again each time: a folder that was replaced is

@@ -157,11 +157,9 @@ static void tell(int r, enum fw_install_change change, const char *text)
 		(void)snprintf(line, sizeof(line), "failed: %s", text);
 	else if (change == FW_INSTALL_NO_CONFLIST)
 		(void)snprintf(line, sizeof(line), "no conflist yet");
-	else if (change == FW_INSTALL_COVERED)
-		(void)snprintf(line, sizeof(line), "pods that ran without a firewall: %s", text);
 	else
 		(void)snprintf(line, sizeof(line), "in place: %s", text);
-	if (change != FW_INSTALL_DONE && change != FW_INSTALL_COVERED && !strcmp(line, last))
+	if (change != FW_INSTALL_DONE && !strcmp(line, last))
 		return;
 	(void)memcpy(last, line, sizeof(last));
 	(void)fprintf(stderr, "podwall-install: %s\n", line);
@@ -203,15 +201,21 @@ static int keep(const struct arguments *arguments, struct fw_err *err)
 	return fw_install_keep(&arguments->install, stop, tell, err);
 }
 
+static void say(const char *line)
+{
+	(void)fprintf(stderr, "podwall-install: %s\n", line);
+}
+
 static int cover(const struct arguments *arguments, struct fw_err *err)
 {
 	const struct fw_install *install = &arguments->install;
-	unsigned int count = 0;
+	struct fw_earlier found = {0};
 
-	if (!install->cache_dir)
-		return fw_err_set(err, -EINVAL, "cover: --cache-dir is missing");
-	int r = fw_earlier_cover(install->cache_dir, install->entry, &count, err);
-	(void)fprintf(stderr, "podwall-install: pods that ran without a firewall: %u\n", count);
+	int r = fw_earlier_cover(install->conf_dir,
+				 install->cache_dir ? install->cache_dir : FW_EARLIER_CACHE_DIR,
+				 say, &found, err);
+	if (r == 0 && found.failed)
+		return fw_err_set(err, -EIO, "%zu pods run without a firewall", found.failed);
 	return r;
 }
 

@@ -103,6 +103,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *context)
 		fw_agent_log(agent, FW_LOG_WARNING, "sweep: %s", err.text);
 	if (!fw_flows_behind(agent->flows) && fw_apply_tidy(agent->apply, &err) < 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "names of decisions: %s", err.text);
+	fw_agent_look_for_running(agent);
 	fw_agent_adopt(agent, false);
 	fw_agent_remember(agent);
 }
@@ -228,6 +229,7 @@ static int make_parts(struct fw_agent *agent, struct fw_err *err)
 		r = fw_agent_open_source(agent, err);
 	if (r < 0)
 		return r;
+	fw_agent_look_first(agent);
 	fw_agent_adopt(agent, true);
 	fw_agent_recall(agent);
 	fw_agent_work(agent, 0);
@@ -286,6 +288,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 		free(endpoint);
 	}
 	fw_agent_keep_nothing(agent);
+	fw_agent_miss_nothing(agent);
 	fw_flows_free(&agent->flows);
 	fw_apply_free(&agent->apply);
 	fw_tables_free(&agent->tables);

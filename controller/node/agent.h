@@ -21,11 +21,15 @@ struct event_base;
 enum fw_log_level { FW_LOG_ERROR, FW_LOG_WARNING, FW_LOG_INFO, FW_LOG_DEBUG };
 
 #define FW_POD_CIDRS_MAX 64
+#define FW_EXEMPT_MAX	 256 /* as the plugin's */
 
 struct fw_agent_options {
 	const char *objects;	     /* folder; NULL: the API server */
 	struct fw_kube_options kube; /* without objects; node_name is the agent's */
 	const char *pin_dir, *run_dir, *state_dir, *node_name;
+	const char *cni_conf_dir, *cni_cache_dir;
+	const char *exempt[FW_EXEMPT_MAX]; /* namespaces whose pods are not missed */
+	size_t exempt_count;
 	struct fw_prefix pod_cidrs[FW_POD_CIDRS_MAX];
 	size_t pod_cidr_count;
 	int enforcement; /* enum fw_enforcement; -1: as the map says */

@@ -128,8 +128,9 @@ static void attach(struct fw_agent *agent, struct fw_agent_endpoint *endpoint, b
 	else
 		endpoint->late = agent->late = true;
 	fw_agent_log(agent, FW_LOG_WARNING,
-		     "%s/%s (%s): our programs were not attached: attached again",
-		     endpoint->info.namespace, endpoint->info.name, endpoint->info.device);
+		     "%s/%s (%s): our programs were not attached: attached%s",
+		     endpoint->info.namespace, endpoint->info.name, endpoint->info.device,
+		     was_known ? " again" : "");
 	set_trouble(agent, endpoint, "");
 }
 

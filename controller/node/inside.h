@@ -36,6 +36,7 @@ struct fw_waiter {
 };
 
 struct fw_kept_object; /* keep.c */
+struct fw_missing_pod; /* running.c */
 
 struct fw_agent {
 	struct event_base *base; /* borrowed */
@@ -61,14 +62,19 @@ struct fw_agent {
 	bool recalled;
 	uint64_t remembered; /* digest of what the file says */
 	int remember_failed;
-	bool started;		      /* the source has delivered its first content */
-	bool again;		      /* apply once more after finish: something may fit then */
-	bool failed;		      /* the last compile or apply did */
-	uint64_t compiled, applied;   /* revisions */
-	struct timespec folder_mtime; /* of the endpoint files */
-	uint64_t check_after;	      /* owner: the check goes round in this order */
-	uint64_t asked_ns;	      /* when the plugin last asked, 0 never */
-	uint64_t promoted_ns;	      /* when a hook was last promoted; at first, the start */
+	bool started;			/* the source has delivered its first content */
+	bool again;			/* apply once more after finish: something may fit then */
+	bool failed;			/* the last compile or apply did */
+	uint64_t compiled, applied;	/* revisions */
+	struct timespec folder_mtime;	/* of the endpoint files */
+	struct fw_missing_pod *missing; /* pods of this node without an endpoint */
+	uint64_t missing_turn, missed_ns;
+	pid_t looking;		    /* the plugin, at work on pods that run; 0 none */
+	uint64_t looked_ns;	    /* when it was last begun */
+	struct timespec conf_mtime; /* of the conflists */
+	uint64_t check_after;	    /* owner: the check goes round in this order */
+	uint64_t asked_ns;	    /* when the plugin last asked, 0 never */
+	uint64_t promoted_ns;	    /* when a hook was last promoted; at first, the start */
 	uint64_t started_ns, programs_ns, changed_ns;
 	struct fw_agent_latency latency;
 	struct fw_apply_stats stats; /* of the last apply */
@@ -157,6 +163,15 @@ void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
 /* recall.c: once, when both the source has told all it knows and the sandboxes are known. */
 void fw_agent_recall(struct fw_agent *agent);
 void fw_agent_remember(struct fw_agent *agent); /* writes when something changed */
+
+/*
+ * running.c: pods that started without our entry in the conflist. First: at the start, before their
+ * files are adopted. Missing: how many have no endpoint for a while now, and some of their names.
+ */
+void fw_agent_look_first(struct fw_agent *agent);
+void fw_agent_look_for_running(struct fw_agent *agent);
+void fw_agent_miss_nothing(struct fw_agent *agent); /* frees the list */
+size_t fw_agent_missing(struct fw_agent *agent, char *names, size_t size);
 
 /* adopt.c: the plugin's files against what we know */
 void fw_agent_adopt(struct fw_agent *agent, bool always);

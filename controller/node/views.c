@@ -61,6 +61,7 @@ void fw_agent_walk(struct fw_agent *agent, fw_agent_visit visit, void *context)
 void fw_agent_count(struct fw_agent *agent, struct fw_agent_counts *ret_counts)
 {
 	struct fw_agent_endpoint *endpoint, *next;
+	char names[8];
 
 	*ret_counts = (struct fw_agent_counts){0};
 	fw_agent_see_new(agent);
@@ -75,6 +76,7 @@ void fw_agent_count(struct fw_agent *agent, struct fw_agent_counts *ret_counts)
 		ret_counts->hooks[endpoint->hook]++;
 		ret_counts->in_sandbox += endpoint->info.in_sandbox;
 	}
+	ret_counts->uncovered += fw_agent_missing(agent, names, sizeof(names));
 }
 
 /* "2 pods are not covered: shop/a, shop/b" */
@@ -207,10 +209,25 @@ static void problems_of_rows(struct fw_agent *agent, fw_agent_problem problem, v
 	problem(line, context);
 }
 
+/* They run without a firewall: the worst that there is to tell. */
+static void problems_of_missing(struct fw_agent *agent, fw_agent_problem problem, void *context)
+{
+	char names[400], line[512];
+	size_t count = fw_agent_missing(agent, names, sizeof(names));
+
+	if (!count)
+		return;
+	(void)snprintf(line, sizeof(line),
+		       "%zu pod%s of this node without a firewall (no endpoint): %s", count,
+		       count == 1 ? "" : "s", names);
+	problem(line, context);
+}
+
 void fw_agent_problems(struct fw_agent *agent, fw_agent_problem problem, void *context)
 {
 	if (agent->problem[0])
 		problem(agent->problem, context);
+	problems_of_missing(agent, problem, context);
 	list_endpoints(agent, "not covered", uncovered, problem, context);
 	list_endpoints(agent, "locked down", locked, problem, context);
 	list_endpoints(agent, "had our programs removed by somebody, attached again", restored,
