@@ -49,6 +49,10 @@ static int take_place(const cJSON *root, struct fw_sandbox_info *info, struct fw
 		r = fw_wire_number(root, "ifindex", INT32_MAX, &number, err);
 	if (r < 0)
 		return r;
+#ifdef FW_PLANTED_BUG /* reads beyond the list: what tests/fuzz_sandbox.c must find */
+	if (number > 999)
+		number = info->ips[number].b[0];
+#endif
 	info->in_sandbox = !strcmp(hook, "sandbox");
 	info->ifindex = (uint32_t)number;
 	r = fw_wire_copy(root, "device", info->device, sizeof(info->device), true, err);
