@@ -197,7 +197,7 @@ $(BUILD)/fuzz-planted/%: $(1)/%.c $(FUZZED) $(3) | $$(GEN)
 endef
 PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))
-PLUGIN_PURE := $(addprefix cni-plugin/,chain.c env.c json.c names.c netconf.c)
+PLUGIN_PURE := $(addprefix cni-plugin/,chain.c env.c json.c names.c netconf.c install/conflist.c)
 $(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS) $(INSTALL_PARTS),$(PLUGIN_PURE)))
 $(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/request.c controller/node/wire.c controller/node/sandbox.c)))
 

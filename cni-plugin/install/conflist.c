@@ -168,6 +168,9 @@ static int cut(const char *text, size_t len, const struct layout *layout, struct
 		}
 		size_t begin = kept ? layout->plugins[i - 1].end : layout->plugins[i].begin;
 		size_t end = kept || last ? layout->plugins[i].end : layout->plugins[i + 1].begin;
+#ifdef FW_PLANTED_BUG /* tests/fuzz_conflist.c must find that a comma is left at the beginning */
+		end = layout->plugins[i].end;
+#endif
 		if (begin > from)
 			(void)fw_buf_append(out, text + from, begin - from);
 		from = end > from ? end : from;

@@ -24,29 +24,6 @@ static const char *const op_names[FW_OP_COUNT] = {
 	[FW_OP_ENFORCEMENT] = "enforcement",
 };
 
-/* CNI specification: alphanumerics, then also underscore, dot and hyphen; interface names as Linux
- * takes them. */
-static int check_key(const struct fw_sandbox_info *info, struct fw_err *err)
-{
-	static const char letters[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-	if (!strchr(letters, info->container_id[0]))
-		return fw_err_set(err, -EINVAL,
-				  "containerId: does not begin with a letter or digit");
-	for (const char *c = info->container_id; *c; c++) {
-		if (!strchr(letters, *c) && !strchr("_.-", *c))
-			return fw_err_set(
-				err, -EINVAL,
-				"containerId: holds other than letters, digits, '_', '.', '-'");
-	}
-	for (const char *c = info->ifname; *c; c++) {
-		if (*c == '/' || *c == ':' || *c == ' ')
-			return fw_err_set(err, -EINVAL, "ifname: not a name of an interface");
-	}
-	return 0;
-}
-
 static int take_key(const cJSON *root, struct fw_sandbox_info *info, struct fw_err *err)
 {
 	int r = fw_wire_copy(root, "containerId", info->container_id, sizeof(info->container_id),
@@ -54,7 +31,7 @@ static int take_key(const cJSON *root, struct fw_sandbox_info *info, struct fw_e
 
 	if (r == 0)
 		r = fw_wire_copy(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
-	return r < 0 ? r : check_key(info, err);
+	return r < 0 ? r : fw_sandbox_check_key(info, err);
 }
 
 static int parse_add(const cJSON *root, struct fw_request *request, struct fw_err *err)

@@ -14,6 +14,29 @@
 #include "base/cleanup.h"
 #include "node/wire.h"
 
+/* CNI specification: alphanumerics, then also underscore, dot and hyphen; interface names as Linux
+ * takes them. */
+int fw_sandbox_check_key(const struct fw_sandbox_info *info, struct fw_err *err)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	if (!strchr(letters, info->container_id[0]))
+		return fw_err_set(err, -EINVAL,
+				  "containerId: does not begin with a letter or digit");
+	for (const char *c = info->container_id; *c; c++) {
+		if (!strchr(letters, *c) && !strchr("_.-", *c))
+			return fw_err_set(
+				err, -EINVAL,
+				"containerId: holds other than letters, digits, '_', '.', '-'");
+	}
+	for (const char *c = info->ifname; *c; c++) {
+		if (*c == '/' || *c == ':' || *c == ' ')
+			return fw_err_set(err, -EINVAL, "ifname: not a name of an interface");
+	}
+	return 0;
+}
+
 static int take_names(const cJSON *root, struct fw_sandbox_info *info, struct fw_err *err)
 {
 	int r = fw_wire_copy(root, "containerId", info->container_id, sizeof(info->container_id),
@@ -21,6 +44,8 @@ static int take_names(const cJSON *root, struct fw_sandbox_info *info, struct fw
 
 	if (r == 0)
 		r = fw_wire_copy(root, "ifname", info->ifname, sizeof(info->ifname), true, err);
+	if (r == 0)
+		r = fw_sandbox_check_key(info, err);
 	if (r == 0)
 		r = fw_wire_copy(root, "namespace", info->namespace, sizeof(info->namespace), false,
 				 err);
@@ -49,6 +74,10 @@ static int take_place(const cJSON *root, struct fw_sandbox_info *info, struct fw
 		r = fw_wire_number(root, "ifindex", INT32_MAX, &number, err);
 	if (r < 0)
 		return r;
+#ifdef FW_PLANTED_BUG /* reads beyond the list: what tests/fuzz_sandbox.c must find */
+	if (number > 999)
+		number = info->ips[number].b[0];
+#endif
 	info->in_sandbox = !strcmp(hook, "sandbox");
 	info->ifindex = (uint32_t)number;
 	r = fw_wire_copy(root, "device", info->device, sizeof(info->device), true, err);

@@ -40,6 +40,8 @@ struct fw_sandbox_info {
 	uint64_t netns_inode;
 };
 
+/* Container id and interface make a file's name: -EINVAL with a text for what is not a name. */
+int fw_sandbox_check_key(const struct fw_sandbox_info *info, struct fw_err *err);
 /* Pure. -EINVAL with a text that names the member. */
 int fw_sandbox_parse(const char *text, size_t len, struct fw_sandbox_info *ret_info,
 		     struct fw_err *err);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Fuzz target: a request line of podwalld's socket, and an endpoint file of the plugin. In: bytes.
- * Out: nothing; a crash, a leak or a broken promise of request.h ends it. With FW_PLANTED_BUG the
- * parser has one to be found.
+ * Fuzz target: a request line of podwalld's socket. In: bytes. Out: nothing; a crash, a leak or a
+ * broken promise of request.h ends it. With FW_PLANTED_BUG the parser has one to be found.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -14,7 +13,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct fw_request request;
-static struct fw_sandbox_info info;
 
 static void check_request(void)
 {
@@ -34,14 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	/* the first byte chooses, so that one corpus serves both */
-	if (data[0] == '#') {
-		if (fw_sandbox_parse((const char *)data + 1, size - 1, &info, &err) == 0)
-			assert(info.ip_count <= FW_SANDBOX_IPS_MAX && info.placed);
-		else
-			assert(err.text[0]);
-		return 0;
-	}
 	if (fw_request_parse((const char *)data, size, &request, &err) == 0)
 		check_request();
 	else

@@ -320,6 +320,61 @@ static void test_24_to_30_services(void **state)
 	end(&w);
 }
 
+#define ONE_SERVICE(namespace, name, backend)                                                      \
+	"{apiVersion: v1, kind: Service, metadata: {name: " name                                   \
+	", namespace: " namespace "}, spec: {clusterIP: 10.96.0.9, ports: [{name: w, port: "       \
+				  "80}]}}\n---\n"                                                  \
+				  "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, "        \
+				  "metadata: {name: s-" name                                       \
+				  ", namespace: " namespace ", labels: "                           \
+							    "{kubernetes.io/service-name: " name   \
+							    "}}, addressType: IPv4, ports: "       \
+							    "[{name: w, port: 9090}], endpoints: " \
+							    "[{addresses: [" backend "]}]}\n"
+
+static void remove_service(struct world *world, const char *namespace, const char *name,
+			   const char *slice)
+{
+	assert_true(fw_model_remove(world->model, FW_KIND_SERVICE, namespace, name) >= 0);
+	assert_true(fw_model_remove(world->model, FW_KIND_ENDPOINT_SLICE, namespace, slice) >= 0);
+	assert_null(fw_model_get(world->model, FW_KIND_SERVICE, namespace, name));
+}
+
+/* The one row of the address is this service's. */
+static void owns_the_address(const struct world *world, const char *namespace, const char *name)
+{
+	assert_int_equal(world->tables->services_count, 1);
+	assert_string_equal(world->tables->services[0].namespace, namespace);
+	assert_string_equal(world->tables->services[0].name, name);
+}
+
+static void test_33_a_cluster_address_given_to_another_service(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start(&w, POLICY("{podSelector: {}, policyTypes: [Egress], egress: [{to: [{podSelector: "
+			 "{matchLabels: {app: db}}}]}]}"));
+	add(&w, ONE_SERVICE("shop", "old", "10.1.0.2"));
+	compile(&w);
+	owns_the_address(&w, "shop", "old");
+	ALLOWED(TO("10.96.0.9", 6, 80));
+	remove_service(&w, "shop", "old", "s-old");
+	compile(&w);
+	DENIED(TO("10.96.0.9", 6, 80)); /* nobody's */
+	assert_int_equal(w.tables->services_count, 0);
+	add(&w, ONE_SERVICE("bank", "new", "10.1.0.3"));
+	compile(&w);
+	owns_the_address(&w, "bank", "new");
+	DENIED(TO("10.96.0.9", 6, 80)); /* nothing of the old one's right is left */
+	remove_service(&w, "bank", "new", "s-new");
+	add(&w, ONE_SERVICE("bank", "old", "10.1.0.2")); /* in one step, and named as the first */
+	compile(&w);
+	owns_the_address(&w, "bank", "old");
+	ALLOWED(TO("10.96.0.9", 6, 80));
+	end(&w);
+}
+
 static void test_24_draining_backends_when_none_is_ready(void **state)
 {
 	struct fw_object *object;
@@ -492,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_families_never_mix),
 		cmocka_unit_test(test_38_unknown_pod_is_in_no_block),
 		cmocka_unit_test(test_24_to_30_services),
+		cmocka_unit_test(test_33_a_cluster_address_given_to_another_service),
 		cmocka_unit_test(test_24_draining_backends_when_none_is_ready),
 		cmocka_unit_test(test_more_kinds_of_backends_than_fit),
 		cmocka_unit_test(test_broken_policy_fails_closed),

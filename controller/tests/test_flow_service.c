@@ -22,7 +22,8 @@ static int end(void **state)
 	return 0;
 }
 
-static void apply_service(struct flow_world *w, const char *ip)
+/* Returns the number that the row in the kernel has. */
+static uint32_t apply_service(struct flow_world *w, const char *ip, const char *name)
 {
 	struct fw_class_row classes[] = {{.digest = {5, 6}, .label = "world"},
 					 {.digest = {7, 8}, .label = "unknown"}};
@@ -30,15 +31,22 @@ static void apply_service(struct flow_world *w, const char *ip)
 					 .protocol = FW_PROTO_TCP,
 					 .state = FW_SERVICE_RESOLVED,
 					 .namespace = "shop",
-					 .name = "web",
+					 .name = name,
 					 .port_name = "http"};
 	struct fw_tables tables = {
 		.classes = classes, .classes_count = 2, .services = &service, .services_count = 1};
+	struct fw_service_key key = {.port = 80, .protocol = FW_PROTO_TCP};
+	struct fw_service row;
 	struct fw_err err = {""};
 
 	assert_int_equal(fw_ip_parse(ip, &service.ip, NULL), 0);
 	world_must(fw_apply_tables(w->apply, &tables, NULL, 0, NULL, &err), "fw_apply_tables",
 		   &err);
+	memcpy(key.addr, &service.ip, sizeof(key.addr));
+	assert_int_equal(
+		bpf_map_lookup_elem(fw_datapath_map_fd(w->datapath, FW_MAP_SERVICES), &key, &row),
+		0);
+	return row.id;
 }
 
 static void the_end_of_a_flow_older_than_the_daemon_names_its_service(void **state)
@@ -47,7 +55,7 @@ static void the_end_of_a_flow_older_than_the_daemon_names_its_service(void **sta
 	struct fw_event event = world_event(w, FW_EVENT_NEW, FW_EGRESS, "10.96.0.10");
 	struct fw_sweep_flow swept;
 
-	apply_service(w, "10.96.0.10");
+	(void)apply_service(w, "10.96.0.10", "web");
 	event.remote_port = 80;
 	swept = world_swept(w, &event, 1, 100);
 	swept.ended = true;
@@ -64,11 +72,38 @@ static void the_end_of_a_flow_older_than_the_daemon_names_its_service(void **sta
 	assert_string_equal(w->got[2].service, ""); /* a port that is not in the maps any more */
 }
 
+/* Edge case 33: what was said of the address's earlier service stays said of that one. */
+static void a_cluster_address_used_again_names_each_in_its_time(void **state)
+{
+	struct flow_world *w = *state;
+	struct fw_event event = world_event(w, FW_EVENT_NEW, FW_EGRESS, "10.96.0.10");
+	uint32_t first, second;
+
+	event.remote_port = 80;
+	event.state |= FW_FLOW_STATE_SERVICE;
+	first = apply_service(w, "10.96.0.10", "web");
+	second = apply_service(w, "10.96.0.10", "other");
+	assert_int_not_equal(first, second);
+	event.service = second;
+	(void)fw_flows_event(w->flows, &event);
+	assert_int_equal(w->count, 1);
+	assert_string_equal(w->got[0].service, "shop/other:http");
+	event.service = first; /* on its way when the row changed */
+	event.flow++;
+	event.local_port++;
+	(void)fw_flows_event(w->flows, &event);
+	assert_int_equal(w->count, 2);
+	assert_string_equal(w->got[1].service, "shop/web:http");
+	assert_int_equal(apply_service(w, "10.96.0.10", "web"), first); /* a name is a number */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			the_end_of_a_flow_older_than_the_daemon_names_its_service, begin, end),
+		cmocka_unit_test_setup_teardown(a_cluster_address_used_again_names_each_in_its_time,
+						begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,9 @@ static void test_the_plugins_file_is_read_strictly(void **state)
 	refuse_file(changed(FILE_TEXT, "\"version\":1", "\"version\":2"),
 		    "version: not a whole number from 0 to 1");
 	refuse_file(changed(FILE_TEXT, "\"version\":1", "\"version\":0"), "version: not 1");
+	refuse_file(changed(FILE_TEXT, "eth0", "a/b0"), "ifname: not a name of an interface");
+	refuse_file(changed(FILE_TEXT, "\"4f6a", "\"/f6a"),
+		    "containerId: does not begin with a letter or digit");
 	refuse_file(changed(FILE_TEXT, "host", "pod"), "hook: neither host nor sandbox");
 	refuse_file(changed(FILE_TEXT, "0a:58:0a:01:00:02", "0a:58:0a:01:00:0g"), "mac: not a MAC");
 	refuse_file(changed(FILE_TEXT, "0a:58:0a:01:00:02", "0a:58"), "mac: not a MAC");

@@ -21,9 +21,9 @@ static bool passes(const struct fw_record *record, const char *const *arguments)
 #define PASSES(record, ...)  assert_true(passes(record, (const char *const[]){__VA_ARGS__, NULL}))
 #define REFUSES(record, ...) assert_false(passes(record, (const char *const[]){__VA_ARGS__, NULL}))
 
-static void each_filter_holds_for_what_it_names_and_for_nothing_else(void **state)
+static void filters_of_ends_hold_for_what_they_name_and_for_nothing_else(void **state)
 {
-	struct fw_record r = denied(), service = allowed();
+	struct fw_record r = denied();
 
 	(void)state;
 	PASSES(&r, "pod", "shop/web");
@@ -50,6 +50,15 @@ static void each_filter_holds_for_what_it_names_and_for_nothing_else(void **stat
 	PASSES(&r, "workload", "shop/web");
 	REFUSES(&r, "workload", "we");
 	REFUSES(&r, "workload", "sts/web");
+	PASSES(&r, "node-name", "node-*");
+	REFUSES(&r, "node-name", "node-b");
+}
+
+static void filters_of_packets_hold_for_what_they_name_and_for_nothing_else(void **state)
+{
+	struct fw_record r = denied();
+
+	(void)state;
 	PASSES(&r, "verdict", "dropped");
 	REFUSES(&r, "verdict", "FORWARDED");
 	PASSES(&r, "type", "drop");
@@ -65,8 +74,6 @@ static void each_filter_holds_for_what_it_names_and_for_nothing_else(void **stat
 	REFUSES(&r, "traffic-direction", "egress");
 	PASSES(&r, "ip-version", "v4");
 	REFUSES(&r, "ip-version", "v6");
-	PASSES(&r, "node-name", "node-*");
-	REFUSES(&r, "node-name", "node-b");
 	PASSES(&r, "drop-reason", "policy-deny");
 	PASSES(&r, "drop-reason", "POLICY_DENIED");
 	REFUSES(&r, "drop-reason", "spoofed-mac");
@@ -76,6 +83,13 @@ static void each_filter_holds_for_what_it_names_and_for_nothing_else(void **stat
 	PASSES(&r, "policy", "db");
 	REFUSES(&r, "policy", "shop/d");
 	REFUSES(&r, "pending", "");
+}
+
+static void filters_of_services_hold_for_what_they_name_and_for_nothing_else(void **state)
+{
+	struct fw_record service = allowed();
+
+	(void)state;
 	(void)snprintf(service.destination.entity, sizeof(service.destination.entity), "service");
 	service.destination.pod[0] = '\0';
 	(void)snprintf(service.service, sizeof(service.service), "shop/cache:redis");
@@ -220,7 +234,9 @@ static void groups_are_counted_greatest_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_filter_holds_for_what_it_names_and_for_nothing_else),
+		cmocka_unit_test(filters_of_ends_hold_for_what_they_name_and_for_nothing_else),
+		cmocka_unit_test(filters_of_packets_hold_for_what_they_name_and_for_nothing_else),
+		cmocka_unit_test(filters_of_services_hold_for_what_they_name_and_for_nothing_else),
 		cmocka_unit_test(one_option_again_is_or_different_ones_are_and_not_excludes),
 		cmocka_unit_test(lost_records_pass_every_filter),
 		cmocka_unit_test(since_and_until_bound_the_time),

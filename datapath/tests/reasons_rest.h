@@ -209,13 +209,15 @@ static void ethertype(void **state)
 	const uint16_t types[] = {0x8847, 0x88cc, 0x0000, 0x86de, 0x8864, 0x0100};
 
 	(void)state;
-	EACH_DIRECTION(way)
+	EACH_WAY(family, way)
 	{
+		fixture_forget();
 		for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
-			struct packet p = TCP(4, way, 1, 2, SYN);
+			struct packet p = TCP(family, way, 1, 2, SYN);
 			put16(p.b + 12, types[i]);
 			expect(p, FW_REASON_ETHERTYPE);
 		}
+		expect(TCP(family, way, 1, 2, SYN), FW_REASON_POLICY_ALLOW);
 	}
 }
 
@@ -342,6 +344,10 @@ static void flow_denied(void **state)
 		expect_record(FW_EVENT_DENY, FW_REASON_POLICY_DENY);
 		expect(TCP(family, !way, 1, 2, ACK), FW_REASON_FLOW_DENIED);
 		assert_int_equal(fixture_flows(), 1);
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		expect(TCP(family, way, 1, 2, SYN), FW_REASON_POLICY_ALLOW);
+		expect(TCP(family, !way, 1, 2, ACK), FW_REASON_FLOW);
+		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
 	}
 }
 

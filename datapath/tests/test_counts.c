@@ -214,7 +214,8 @@ static void tcp_says(int fd, struct tcp_info *ret_info)
 
 /*
  * Every segment has 32 bytes of TCP header (timestamps), the SYN 40; so bytes minus headers is the
- * stream, whatever the sizes of the segments, and only when each of them was counted.
+ * stream (and what was sent again), whatever the sizes of the segments, and only when each of them
+ * was counted.
  */
 static void a_tcp_stream_under_offload_is_counted_to_the_byte(void **state)
 {
@@ -231,11 +232,13 @@ static void a_tcp_stream_under_offload_is_counted_to_the_byte(void **state)
 	assert_true(node >= 0);
 	stream(pod, node);
 	tcp_says(pod, &info);
-	assert_int_equal(info.tcpi_total_retrans, 0);
+	if (info.tcpi_total_retrans)
+		print_message("# %u segments were sent again by an impatient sender\n",
+			      info.tcpi_total_retrans);
 	assert_true(info.tcpi_options & TCPI_OPT_TIMESTAMPS);
 	counted(FW_EGRESS, &packets, &bytes);
 	assert_int_equal(packets, info.tcpi_segs_out);
-	assert_int_equal(bytes, BULK + packets * (ETHER + IP + 32) + 8);
+	assert_int_equal(bytes, BULK + info.tcpi_bytes_retrans + packets * (ETHER + IP + 32) + 8);
 	counted(FW_INGRESS, &packets, &bytes);
 	assert_int_equal(packets, info.tcpi_segs_in);
 	(void)close(pod);

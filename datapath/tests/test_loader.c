@@ -147,27 +147,43 @@ static void impossible_sizes_are_refused_by_name(void **state)
 	assert_int_not_equal(access(PIN "-none", F_OK), 0);
 }
 
-static void hz_is_what_jiffies_count(void **state)
+#define TRIES 10 /* of a measurement that a busy machine can disturb between two readings */
+
+static double jiffies_per_second(int fd)
 {
 	const struct timespec pause = {.tv_nsec = 200000000};
 	struct timespec begin, end;
-	struct fw_err err = {0};
-	uint32_t hz = 0, first, last;
-	int fd = fw_jiffies_open(&err);
-	double seconds, measured;
+	uint32_t first, last;
+	double seconds;
 
-	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(fw_node_hz(&hz, &err), 0);
 	assert_int_equal(fw_jiffies_read(fd, &first), 0);
 	(void)clock_gettime(CLOCK_MONOTONIC, &begin);
 	(void)nanosleep(&pause, NULL);
 	assert_int_equal(fw_jiffies_read(fd, &last), 0);
 	(void)clock_gettime(CLOCK_MONOTONIC, &end);
-	(void)close(fd);
 	seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-	measured = (last - first) / seconds;
-	assert_true(measured > hz * 0.92 && measured < hz * 1.08);
+	return (last - first) / seconds;
+}
+
+static void hz_is_what_jiffies_count(void **state)
+{
+	struct fw_err err = {0};
+	int fd = fw_jiffies_open(&err);
+	double measured = 0;
+	bool right = false;
+	uint32_t hz = 0;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fw_node_hz(&hz, &err), 0);
+	for (int i = 0; i < TRIES && !right; i++) {
+		measured = jiffies_per_second(fd);
+		right = measured > hz * 0.92 && measured < hz * 1.08;
+	}
+	(void)close(fd);
+	if (!right)
+		print_message("# %.1f jiffies a second, HZ is %u\n", measured, hz);
+	assert_true(right);
 }
 
 /* Times of records are made of jiffies: they keep up with CLOCK_MONOTONIC. */
@@ -175,16 +191,20 @@ static void jiffies_and_the_clock_advance_together(void **state)
 {
 	const struct timespec pause = {.tv_nsec = 200000000};
 	struct fw_err err = {0};
-	uint64_t first, last;
+	uint64_t first, last = 0;
+	bool right = false;
 	uint32_t hz, tick_ns;
 
 	(void)state;
 	assert_int_equal(fw_node_hz(&hz, &err), 0);
 	tick_ns = (1000000000u + hz / 2) / hz;
-	assert_int_equal(fw_node_clock(tick_ns, &first, &err), 0);
-	(void)nanosleep(&pause, NULL);
-	assert_int_equal(fw_node_clock(tick_ns, &last, &err), 0);
-	assert_in_range(last - first + 2 * tick_ns, 0, 4 * tick_ns);
+	for (int i = 0; i < TRIES && !right; i++) {
+		assert_int_equal(fw_node_clock(tick_ns, &first, &err), 0);
+		(void)nanosleep(&pause, NULL);
+		assert_int_equal(fw_node_clock(tick_ns, &last, &err), 0);
+		right = last - first + 2 * tick_ns <= 4 * tick_ns;
+	}
+	assert_true(right);
 }
 
 static void programs_are_pinned_and_replaced(void **state)

@@ -31,6 +31,7 @@
 #define WIRE_POD_MAC  "02:00:00:00:0a:02"
 #define WIRE_NODE     "10.77.0.1"
 #define WIRE_POD      "10.77.0.2"
+#define WIRE_PATIENCE 10 /* seconds: a datagram that comes so late is called lost */
 
 struct wire {
 	pid_t pod;	/* holds the pod's namespace */
@@ -113,10 +114,10 @@ static inline void wire_down(struct wire *wire)
 	(void)close(wire->node_netns);
 }
 
-/* A UDP socket of one side, bound and connected; waits at most a second for a datagram. */
+/* A UDP socket of one side, bound and connected; waits WIRE_PATIENCE seconds for a datagram. */
 static inline int wire_udp(const struct wire *wire, bool pod, uint16_t port)
 {
-	const struct timeval patience = {.tv_sec = 1};
+	const struct timeval patience = {.tv_sec = WIRE_PATIENCE};
 	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)}, peer = own;
 	int fd;
 
