@@ -201,13 +201,14 @@ static void entries_ranges(uint32_t decision)
 					  .decision = decision};
 }
 
-/* list: empty, ours with one entry, ours with all. Rounds of both by turns, a few at a time. */
+/* list: empty, ours with one entry, ours with all. Rounds of both by turns, a few at a time; one
+ * entry is left. */
 static void entries_measure(struct entries *e, struct contender *list, uint32_t repeat)
 {
 	int done[3] = {0};
 
 	for (int turn = 0; turn < 2 * ENTRIES_TURNS; turn++) {
-		int mine = 1 + (turn & 1), rounds = bench.rounds / ENTRIES_TURNS;
+		int mine = 2 - (turn & 1), rounds = bench.rounds / ENTRIES_TURNS;
 
 		entries_fill(e, mine == 2);
 		(void)bench_round(&list[0],
@@ -250,16 +251,14 @@ static void entries(int family, int way, int kind)
 	list[1].name = "one entry";
 	list[0] = known ? bench_plain("empty", bench_empty(), list[1].packet)
 			: bench_driven("empty", family, bench_empty(), list[1].packet, NEWCOMERS);
-	entries_fill(&e, true);
 	if (bench.spin > 0) {
-		bench_spin(&list[2], repeat);
-	} else {
-		entries_fill(&e, false);
-		entries_measure(&e, list, repeat);
-		bench_tell(figure, &list[2], &list[1], list[0].smallest, 1.05);
 		entries_fill(&e, true);
+		bench_spin(&list[2], repeat);
+		entries_fill(&e, false); /* what the fixture removes one by one is few */
+		return;
 	}
-	entries_fill(&e, false); /* what the fixture removes one by one is few */
+	entries_measure(&e, list, repeat);
+	bench_tell(figure, &list[2], &list[1], list[0].smallest, 1.05);
 }
 
 /* --- two CPUs --- */
