@@ -149,6 +149,19 @@ static void denied_again(int family, int way)
 
 /* --- 10,000 entries of policy against one --- */
 
+static int compare(const void *left, const void *right)
+{
+	double a = *(const double *)left, b = *(const double *)right;
+
+	return a < b ? -1 : a > b;
+}
+
+static double median(double *values, int count)
+{
+	qsort(values, (size_t)count, sizeof(*values), compare);
+	return values[count / 2];
+}
+
 /* The tables of both worlds: the first row of each is the one that the packets meet. */
 struct entries {
 	struct fw_cell_key keys[ENTRIES];
@@ -201,29 +214,29 @@ static void entries_ranges(uint32_t decision)
 					  .decision = decision};
 }
 
-/* list: empty, ours with one entry, ours with all. Rounds of both by turns, a few at a time; one
- * entry is left. */
-static void entries_measure(struct entries *e, struct contender *list, uint32_t repeat)
+/* Both worlds by turns, each time the smallest of some rounds: what else the machine does in a
+ * second meets both. list: empty, ours with one entry, ours with all; one entry is left. */
+static double entries_measure(struct entries *e, struct contender *list, uint32_t repeat)
 {
-	int done[3] = {0};
+	int rounds = bench.rounds / ENTRIES_TURNS + 1;
+	double ratios[ENTRIES_TURNS];
 
-	for (int turn = 0; turn < 2 * ENTRIES_TURNS; turn++) {
-		int mine = 2 - (turn & 1), rounds = bench.rounds / ENTRIES_TURNS;
-
-		entries_fill(e, mine == 2);
-		(void)bench_round(&list[0],
-				  repeat); /* the rows that were written leave the caches */
-		(void)bench_round(&list[mine], repeat);
-		for (int i = 0; i <= rounds; i++) {
-			list[mine].ns[done[mine]++ % ROUNDS_MAX] = bench_round(&list[mine], repeat);
-			list[0].ns[done[0]++ % ROUNDS_MAX] = bench_round(&list[0], repeat);
+	for (int turn = 0; turn < ENTRIES_TURNS; turn++) {
+		for (int mine = 2; mine; mine--) {
+			entries_fill(e, mine == 2);
+			(void)bench_round(&list[0],
+					  repeat); /* what was written leaves the caches */
+			(void)bench_round(&list[mine], repeat);
+			for (int i = 0; i < rounds; i++) {
+				list[mine].ns[i] = bench_round(&list[mine], repeat);
+				list[0].ns[i] = bench_round(&list[0], repeat);
+			}
+			list[0].smallest = bench_least(list[0].ns, rounds);
+			list[mine].smallest = bench_least(list[mine].ns, rounds) - list[0].smallest;
 		}
+		ratios[turn] = list[2].smallest / list[1].smallest;
 	}
-	for (int i = 0; i < 3; i++)
-		list[i].smallest =
-			bench_least(list[i].ns, done[i] < ROUNDS_MAX ? done[i] : ROUNDS_MAX);
-	for (int i = 1; i < 3; i++)
-		list[i].smallest -= list[0].smallest;
+	return median(ratios, ENTRIES_TURNS);
 }
 
 enum { KIND_ESTABLISHED, KIND_NEW, KIND_DENIED };
@@ -257,8 +270,8 @@ static void entries(int family, int way, int kind)
 		entries_fill(&e, false); /* what the fixture removes one by one is few */
 		return;
 	}
-	entries_measure(&e, list, repeat);
-	bench_tell(figure, &list[2], &list[1], list[0].smallest, 1.05);
+	bench_tell_value(figure, entries_measure(&e, list, repeat), &list[2], &list[1],
+			 list[0].smallest, 1.05);
 }
 
 /* --- two CPUs --- */
@@ -334,19 +347,6 @@ static struct uncounted *open_uncounted(void)
 	}
 	assert(!uncounted__load(skel));
 	return skel;
-}
-
-static int compare(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return a < b ? -1 : a > b;
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 /* [0] counted, one flow; [1] not counted, one flow; [2] counted, a flow each: medians. */
