@@ -167,18 +167,22 @@ static inline void bench_spin(const struct contender *contender, uint32_t repeat
 		(void)bench_round(contender, repeat);
 }
 
-/* value = ours over theirs, each at its best. */
-static inline void bench_tell(const char *figure, const struct contender *ours,
-			      const struct contender *theirs, double empty, double budget)
+static inline void bench_tell_value(const char *figure, double value, const struct contender *ours,
+				    const struct contender *theirs, double empty, double budget)
 {
-	double value = ours->smallest / theirs->smallest;
-
 	printf("{\"figure\":\"%s\",\"value\":%.3f,\"unit\":\"ratio\",\"budget\":%.2f,\"ok\":%s,"
 	       "\"ns\":%.1f,\"against\":\"%s\",\"against_ns\":%.1f,\"empty_ns\":%.1f}\n",
 	       figure, value, budget, value <= budget ? "true" : "false", ours->smallest,
 	       theirs->name, theirs->smallest, empty);
 	fflush(stdout);
 	bench.over += value > budget;
+}
+
+/* value = ours over theirs, each at its best. */
+static inline void bench_tell(const char *figure, const struct contender *ours,
+			      const struct contender *theirs, double empty, double budget)
+{
+	bench_tell_value(figure, ours->smallest / theirs->smallest, ours, theirs, empty, budget);
 }
 
 /* list: an empty program, theirs, ours. */

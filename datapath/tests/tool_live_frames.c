@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drives frames through the whole forward path of a node: from a pod's host-side device, up the
- * stack, out of another pod's device. In: two network namespaces and a packet's addresses. Out: one
+ * stack, out of another pod's device. In: two network namespaces and the addresses of a packet, of
+ * either family. Out: one
  * line of JSON, nanoseconds per packet per CPU, and how many of the packets arrived. Sends nothing
  * but by live test runs on the device named.
  *
@@ -15,6 +16,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <net/ethernet.h>
 #include <netinet/ether.h>
@@ -31,14 +33,14 @@
 #include "base/cleanup.h"
 #include "live.skel.h"
 
-#define FRAME_LEN 60
+#define FRAME_LEN 64
 #define CPUS_MAX  8
 
+/* What every frame begins with. */
 struct header {
-	struct ethhdr eth;
-	struct iphdr ip;
-	struct udphdr udp;
-} __attribute__((packed));
+	unsigned char bytes[sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr)];
+	unsigned int family; /* 4 or 6 */
+};
 
 struct sender {
 	pthread_t thread;
@@ -77,28 +79,52 @@ static uint16_t checksum(const void *ip)
 	return htons((uint16_t)~sum);
 }
 
+static int fill4(struct header *header, const char *from, const char *to)
+{
+	struct iphdr ip = {.version = 4,
+			   .ihl = 5,
+			   .ttl = 64,
+			   .protocol = IPPROTO_UDP,
+			   .tot_len = htons(FRAME_LEN - sizeof(struct ethhdr))};
+
+	if (inet_pton(AF_INET, from, &ip.saddr) != 1 || inet_pton(AF_INET, to, &ip.daddr) != 1)
+		return -EINVAL;
+	ip.check = checksum(&ip);
+	memcpy(header->bytes + sizeof(struct ethhdr), &ip, sizeof(ip));
+	return 0;
+}
+
+static int fill6(struct header *header, const char *from, const char *to)
+{
+	struct ipv6hdr ip = {.version = 6, .hop_limit = 64, .nexthdr = IPPROTO_UDP};
+
+	if (inet_pton(AF_INET6, from, &ip.saddr) != 1 || inet_pton(AF_INET6, to, &ip.daddr) != 1)
+		return -EINVAL;
+	ip.payload_len = htons(FRAME_LEN - sizeof(struct ethhdr) - sizeof(ip));
+	memcpy(header->bytes + sizeof(struct ethhdr), &ip, sizeof(ip));
+	return 0;
+}
+
+/* argv: SRC-MAC DST-MAC SRC-IP DST-IP */
 static int fill(struct header *header, char **argv)
 {
+	struct ethhdr eth = {0};
+	struct udphdr udp = {.dest = htons(8080)};
 	struct ether_addr source, destination;
+	size_t at;
 
+	*header = (struct header){.family = strchr(argv[2], ':') ? 6 : 4};
 	if (!ether_aton_r(argv[0], &source) || !ether_aton_r(argv[1], &destination))
 		return -EINVAL;
-	*header = (struct header){
-		.eth.h_proto = htons(ETH_P_IP),
-		.ip = {.version = 4,
-		       .ihl = 5,
-		       .ttl = 64,
-		       .protocol = 17,
-		       .tot_len = htons(FRAME_LEN - 14)},
-		.udp = {.dest = htons(8080), .len = htons(FRAME_LEN - 34)},
-	};
-	memcpy(header->eth.h_source, &source, ETH_ALEN);
-	memcpy(header->eth.h_dest, &destination, ETH_ALEN);
-	if (inet_pton(AF_INET, argv[2], &header->ip.saddr) != 1 ||
-	    inet_pton(AF_INET, argv[3], &header->ip.daddr) != 1)
-		return -EINVAL;
-	header->ip.check = checksum((const uint8_t *)header + sizeof(header->eth));
-	return 0;
+	memcpy(eth.h_source, &source, ETH_ALEN);
+	memcpy(eth.h_dest, &destination, ETH_ALEN);
+	eth.h_proto = htons(header->family == 4 ? ETH_P_IP : ETH_P_IPV6);
+	memcpy(header->bytes, &eth, sizeof(eth));
+	at = sizeof(eth) + (header->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
+	udp.len = htons((uint16_t)(FRAME_LEN - at));
+	memcpy(header->bytes + at, &udp, sizeof(udp));
+	return header->family == 4 ? fill4(header, argv[2], argv[3])
+				   : fill6(header, argv[2], argv[3]);
 }
 
 static double now_ns(void)
@@ -206,7 +232,8 @@ int main(int argc, char **argv)
 	skel = live__open();
 	if (!skel)
 		return fail("open", errno);
-	memcpy(skel->rodata->live_header_template, &header, sizeof(header));
+	memcpy(skel->rodata->live_header_template, header.bytes, sizeof(header.bytes));
+	skel->rodata->live_family = header.family;
 	skel->rodata->live_mode = !strcmp(argv[9], "new") ? 2u : !strcmp(argv[9], "64k") ? 1u : 0u;
 	result = live__load(skel);
 	if (result)
