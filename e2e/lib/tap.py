@@ -7,7 +7,9 @@
 """
 import contextlib
 import os
+import signal
 import sys
+import time
 import traceback
 
 
@@ -24,7 +26,12 @@ def check(truth, text):
         raise AssertionError(text)
 
 
+def asked_to_end(*_):
+    raise SystemExit("asked to end")  # fixtures and tests take down what they have set up
+
+
 def main(names, fixture=contextlib.nullcontext):
+    signal.signal(signal.SIGTERM, asked_to_end)
     wanted = sys.argv[1:]
     tests = [(name, value) for name, value in names.items() if name.startswith("test_") and callable(value) and
              (not wanted or any(word in name for word in wanted))]
@@ -33,7 +40,9 @@ def main(names, fixture=contextlib.nullcontext):
     try:
         with fixture() as value:
             for number, (name, test) in enumerate(tests, 1):
+                begin = time.monotonic()
                 failed += not point(number, name, test, value)
+                comment("took %.1f s" % (time.monotonic() - begin))
     except Exception:  # the fixture itself
         failed += 1
         print("not ok - %s" % getattr(fixture, "__name__", "fixture"))
