@@ -38,7 +38,7 @@ def run(*command, check=True, timeout=60, **options):
     return done
 
 
-def wait_for(condition, what, seconds=30.0, step=0.01):
+def wait_for(condition, what, seconds=60.0, step=0.01):
     """Polls until condition() is true and returns its value; raises TimeoutError naming `what`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -99,7 +99,7 @@ def kernel():
     return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
 
 
-def ask_raw(path, data, timeout=30):
+def ask_raw(path, data, timeout=60):
     """Every byte that podwalld answers to `data` on its socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
@@ -391,8 +391,10 @@ class Node:
     def status(self):
         return self.ask("status")
 
-    def endpoint(self, pod):
-        return next((e for e in self.ask("endpoints")["endpoints"] if e["containerId"] == pod.container_id), None)
+    def endpoint(self, pod, ifname="eth0"):
+        """The row of one interface of the pod, None where there is none."""
+        return next((e for e in self.ask("endpoints")["endpoints"]
+                     if (e["containerId"], e["ifname"]) == (pod.container_id, ifname)), None)
 
     def flows(self, *args):
         """Records as dicts, oldest first."""
