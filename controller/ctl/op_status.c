@@ -150,6 +150,7 @@ static void add_endpoints(cJSON *answer, struct fw_agent *agent, bool *failed)
 	fw_add_number(hooks, "partial", (double)counts.hooks[FW_HOOK_PARTIAL], failed);
 	fw_add_number(hooks, "none", (double)counts.hooks[FW_HOOK_NONE], failed);
 	fw_add_number(hooks, "inSandbox", (double)counts.in_sandbox, failed);
+	fw_add_number(hooks, "turns", (double)counts.promotion_turns, failed);
 }
 
 static void add_times(cJSON *answer, struct fw_agent *agent, bool *failed)

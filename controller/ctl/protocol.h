@@ -45,7 +45,8 @@
  *                origin "shop.yaml: document 3", text}]}
  *   objects      {namespaces, pods, services, endpointSlices, policies, nodes}
  *   endpoints    {total, active, isolated, locked, uncovered}
- *   hooks        {clsact, tcx, partial, none, inSandbox}: endpoints by kind of hook
+ *   hooks        {clsact, tcx, partial, none, inSandbox}: endpoints by kind of hook; turns: how
+ *                often it was time to promote one, whether or not one could be
  *   maps         [{name, used, capacity, percent}]: the fullest first
  *   records      {made, lost}
  *   revision     counts changes of the model

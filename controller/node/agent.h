@@ -64,6 +64,8 @@ struct fw_agent_counts {
 	size_t total, active, isolated, locked, uncovered;
 	size_t hooks[4]; /* by enum fw_hook_kind */
 	size_t in_sandbox;
+	uint64_t
+		promotion_turns; /* how often it was time to promote one, whether or not it could */
 };
 
 struct fw_agent;

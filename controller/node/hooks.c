@@ -276,6 +276,7 @@ void fw_agent_promote_one(struct fw_agent *agent)
 
 	if (agent->options.no_promote || !is_time_to_promote(agent) || !fw_hook_tcx_supported())
 		return;
+	agent->promotion_turns++;
 	HASH_ITER(hh, agent->endpoints, endpoint, tmp) {
 		if (endpoint->hook != FW_HOOK_CLSACT || endpoint->info.in_sandbox ||
 		    fw_agent_now() < endpoint->retry_ns || !promote(agent, endpoint))

@@ -74,6 +74,7 @@ struct fw_agent {
 	struct timespec conf_mtime; /* of the conflists */
 	uint64_t check_after;	    /* owner: the check goes round in this order */
 	uint64_t asked_ns;	    /* when the plugin last asked, 0 never */
+	uint64_t promotion_turns;   /* how often it was time to promote a hook */
 	uint64_t promoted_ns;	    /* when a hook was last promoted; at first, the start */
 	uint64_t started_ns, programs_ns, changed_ns;
 	struct fw_agent_latency latency;

@@ -63,7 +63,7 @@ void fw_agent_count(struct fw_agent *agent, struct fw_agent_counts *ret_counts)
 	struct fw_agent_endpoint *endpoint, *next;
 	char names[8];
 
-	*ret_counts = (struct fw_agent_counts){0};
+	*ret_counts = (struct fw_agent_counts){.promotion_turns = agent->promotion_turns};
 	fw_agent_see_new(agent);
 	HASH_ITER(hh, agent->endpoints, endpoint, next) {
 		enum fw_endpoint_state state = fw_agent_state(agent, endpoint);

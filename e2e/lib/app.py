@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -IS
 # SPDX-License-Identifier: Apache-2.0
 """A small real application: an HTTP server and the clients that talk to it, each run inside a pod.
 
@@ -7,32 +7,20 @@
                                         a UDP socket on each port answers "NAME" to every datagram
     app.py get URL [--timeout S]        prints the body; exit 0 answered, 4 timed out, 5 refused, 1 otherwise
     app.py stream URL FILE              reads /stream, writes the CLOCK_MONOTONIC second of each piece to FILE
-    app.py udp HOST PORT [--timeout S]  one datagram there and back; exit codes as get
+    app.py udp HOST PORT [--timeout S]  a datagram there and one back, asked again every 0.5 s; exit codes as get
+
+Clients are started by the hundred: they import nothing that is slow to import.
 """
 import argparse
-import http.client
-import http.server
 import socket
 import sys
 import threading
 import time
-import urllib.parse
 
 ANSWERED, OTHER, TIMED_OUT, REFUSED = 0, 1, 4, 5
 
 
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-    daemon_threads = True
-    request_queue_size = 256
-
-    def server_bind(self):
-        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        http.server.HTTPServer.server_bind(self)
-
-
-def handler(name):
+def handler(name, http):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -75,7 +63,19 @@ def serve_udp(name, port):
 
 
 def serve(args):
-    servers = [Server(("::", port), handler(args.name)) for port in args.port]
+    import http.server  # slow: a server pays for it, clients do not
+
+    class Server(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+        daemon_threads = True
+        request_queue_size = 256
+
+        def server_bind(self):
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            http.server.HTTPServer.server_bind(self)
+
+    servers = [Server(("::", port), handler(args.name, http)) for port in args.port]
     for port in args.port:
         threading.Thread(target=serve_udp, args=(args.name, port), daemon=True).start()
     for server in servers[1:]:
@@ -93,26 +93,36 @@ def outcome(error):
 
 
 def connect(url, timeout):
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout)
-    connection.request("GET", parts.path or "/")
-    return connection.getresponse()
+    """A connection on which the request is sent, to be read until it closes; the timeout is for all of it."""
+    host, path = url.removeprefix("http://").split("/", 1)
+    name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
+    connection = socket.create_connection((name.strip("[]"), int(port)), timeout)
+    connection.sendall(("GET /%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (path, host)).encode())
+    return connection
 
 
 def get(args):
+    deadline, answer = time.monotonic() + args.timeout, b""
     try:
-        sys.stdout.write(connect(args.url, args.timeout).read().decode())
-        return ANSWERED
+        with connect(args.url, args.timeout) as connection:
+            while True:
+                connection.settimeout(max(deadline - time.monotonic(), 0.001))
+                piece = connection.recv(65536)
+                if not piece:
+                    break
+                answer += piece
     except OSError as error:
         print(error, file=sys.stderr)
         return outcome(error)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    sys.stdout.write(body.decode())
+    return ANSWERED if head.split(b" ")[1:2] == [b"200"] else OTHER
 
 
 def stream(args):
     try:
-        response = connect(args.url, args.timeout)
-        with open(args.file, "w", encoding="ascii", buffering=1) as log:
-            while response.read1(4096):
+        with connect(args.url, args.timeout) as connection, open(args.file, "w", encoding="ascii", buffering=1) as log:
+            while connection.recv(4096):
                 log.write("%.6f\n" % time.monotonic())
     except OSError as error:
         print(error, file=sys.stderr)
@@ -122,13 +132,19 @@ def stream(args):
 
 def udp(args):
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    deadline = time.monotonic() + args.timeout
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(args.timeout)
             sock.connect((args.host, args.port))
-            sock.send(b"hello")
-            print(sock.recv(2048).decode())
-            return ANSWERED
+            while True:
+                sock.send(b"hello")
+                sock.settimeout(max(min(0.5, deadline - time.monotonic()), 0.001))
+                try:
+                    print(sock.recv(2048).decode())
+                    return ANSWERED
+                except TimeoutError:
+                    if time.monotonic() >= deadline:
+                        raise
     except OSError as error:
         print(error, file=sys.stderr)
         return outcome(error)

@@ -6,12 +6,14 @@ A node is a network namespace with forwarding on, a conflist whose last plugin i
 objects, and directories of its own (bpffs pins, run, state), all named by a prefix, so that several nodes run side by
 side. Pods are network namespaces connected by CNI ADD. Everything is removed by Node.close(), also after a failure.
 """
+import concurrent.futures
 import contextlib
 import glob
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +24,9 @@ import cni  # noqa: E402
 APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "app.py")
 BPFFS = "/sys/fs/bpf"
 REFERENCE_PLUGINS = "/usr/lib/cni"
+# Seconds for one request. What must be answered may lose a SYN, which is sent again after 1 s and after 3 s; what must
+# not be answered is waited for less long, as nothing ends that wait early.
+ALLOWED, DENIED = 4.0, 0.7
 
 
 def run(*command, check=True, timeout=60, **options):
@@ -33,7 +38,7 @@ def run(*command, check=True, timeout=60, **options):
     return done
 
 
-def wait_for(condition, what, seconds=10.0, step=0.01):
+def wait_for(condition, what, seconds=60.0, step=0.01):
     """Polls until condition() is true and returns its value; raises TimeoutError naming `what`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -43,6 +48,66 @@ def wait_for(condition, what, seconds=10.0, step=0.01):
         if time.monotonic() > deadline:
             raise TimeoutError("not within %g s: %s" % (seconds, what))
         time.sleep(step)
+
+
+def last_piece(file):
+    """Second (CLOCK_MONOTONIC) of the last piece of a download, 0.0 for none yet."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(file, "rb") as log:
+            log.seek(max(os.path.getsize(file) - 64, 0))
+            lines = log.read().split(b"\n")
+        return float(lines[-2]) if len(lines) > 1 else 0.0  # the last one may be half written
+    return 0.0
+
+
+def goes_on(file, seconds=30.0):
+    """Whether a piece of the download comes from now on. No machine is so busy that none comes in that time."""
+    begin = time.monotonic()
+    try:
+        return wait_for(lambda: last_piece(file) > begin, "the download goes on", seconds)
+    except TimeoutError:
+        return False
+
+
+def is_cut(file, quiet=3.0, seconds=60.0):
+    """Whether a download that ran falls silent for `quiet` seconds: a busy machine pauses, but not for that long."""
+    try:
+        return wait_for(lambda: 0 < last_piece(file) < time.monotonic() - quiet, "the download is cut", seconds)
+    except TimeoutError:
+        return False
+
+
+def as_expected(*edges):
+    """Whether each (pod, address, expected) is as expected, all asked at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return all(list(pool.map(lambda edge: edge[0].reaches(edge[1]) if edge[2] else not edge[0].get(edge[1]), edges)))
+
+
+def both(client, server, expected):
+    """Whether a pod reaches another one in both families (expected), or in neither."""
+    return as_expected(*[(client, ip, expected) for ip in (server.ip, server.ip6)])
+
+
+def kernel():
+    """(major, minor) of the running kernel."""
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+
+
+def ask_raw(path, data, timeout=60):
+    """Every byte that podwalld answers to `data` on its socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout)
+        connection.connect(path)
+        answer = b""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(data)
+        with contextlib.suppress(ConnectionResetError):
+            while True:
+                piece = connection.recv(65536)
+                if not piece:
+                    break
+                answer += piece
+        return answer
 
 
 def mount_bpffs():
@@ -91,13 +156,17 @@ class Pod:
         if line.strip() != "ready":
             raise RuntimeError("%s did not start: %s" % (self.netns, line + process.stdout.read()))
 
-    def get(self, host, port=8080, path="/", timeout=0.7):
+    def get(self, host, port=8080, path="/", timeout=DENIED):
         """True when an HTTP request is answered, False when it times out, is refused or unreachable."""
         host = "[%s]" % host if ":" in host else host
         return self.run(APP, "get", "http://%s:%d%s" % (host, port, path), "--timeout", str(timeout),
                         check=False).returncode == 0
 
-    def udp(self, host, port=8080, timeout=0.7):
+    def reaches(self, host, port=8080):
+        """get() for what must be answered: with the time that a lost packet takes."""
+        return self.get(host, port, timeout=ALLOWED)
+
+    def udp(self, host, port=8080, timeout=DENIED):
         return self.run(APP, "udp", host, str(port), "--timeout", str(timeout), check=False).returncode == 0
 
     def stream(self, host, file, port=8080):
@@ -145,7 +214,7 @@ class Node:
         self.plugin = dict({"type": "podwall-cni", "pinDir": self.pin_dir, "runDir": self.run_dir,
                             "nodeName": prefix}, **(plugin or {}))
         self.pods = {}
-        self.count = 0
+        self.count = self.generation = 0
         self.conflist = conflist or self.default_conflist()
 
     def default_conflist(self):
@@ -191,9 +260,9 @@ class Node:
             with contextlib.suppress(Exception):
                 self.remove_pod(pod)
         self.stop_daemon()
+        self.stop_recorded()
         for path in glob.glob("/run/netns/%s-*" % self.prefix) + glob.glob("/run/netns/" + self.prefix):
-            self.stop_recorded()
-            run("ip", "netns", "del", os.path.basename(path), check=False)
+            end_netns(os.path.basename(path))
         for path in (self.pin_dir, self.run_dir, self.work):
             remove_tree(path)
         self.pods = {}
@@ -229,6 +298,32 @@ class Node:
         self.put("namespace-" + name, {"apiVersion": "v1", "kind": "Namespace",
                                        "metadata": {"name": name, "uid": "ns-" + name, "labels": labels}})
 
+    def set_policies(self, *policies, file="policies"):
+        """
+        These policies and no others stand in the file; returns when the tables hold them. Every writing has a
+        generation of its own, by which podwalld tells what it has read: the number of policies says nothing when one
+        takes the place of another.
+        """
+        self.generation += 1
+        marked = [dict(policy, metadata=dict(policy["metadata"], generation=self.generation)) for policy in policies]
+        wanted = sorted((p["metadata"]["namespace"], p["metadata"]["name"], self.generation) for p in marked)
+        self.put(file, *marked)
+
+        def read():
+            rows = [row for row in self.ask("policies")["policies"] if file + ".json" in row["origin"]]
+            return sorted((row["namespace"], row["name"], row["generation"]) for row in rows) == wanted
+
+        wait_for(read, "podwalld has read %s" % wanted)
+        self.wait_applied()
+
+    def wait_applied(self):
+        """Returns when the tables hold everything that podwalld has read."""
+        def applied():
+            status = self.status()
+            return status["applied"] == status["revision"]
+
+        wait_for(applied, "what was read is applied")
+
     # the controller
 
     def start_daemon(self, *options, wait=True):
@@ -241,8 +336,7 @@ class Node:
                                            start_new_session=True)
         if wait:
             try:
-                wait_for(lambda: self.daemon.poll() is not None or
-                         self.fwctl("version", check=False).returncode == 0, "podwalld answers")
+                wait_for(lambda: self.daemon.poll() is not None or self.answers(), "podwalld answers")
                 if self.daemon.poll() is not None:
                     raise RuntimeError("podwalld ended with %d" % self.daemon.returncode)
             except (TimeoutError, RuntimeError) as error:
@@ -273,6 +367,28 @@ class Node:
 
     def fwctl_json(self, *args):
         return json.loads(self.fwctl(*args, "-o", "json").stdout)
+
+    @property
+    def socket(self):
+        return self.run_dir + "/podwalld.sock"
+
+    def ask(self, op, **members):
+        """What podwalld itself answers, without fwctl: an object, for flows a list of them."""
+        lines = ask_raw(self.socket, json.dumps(dict(members, op=op)).encode() + b"\n").splitlines()
+        return json.loads(lines[0]) if op != "flows" else [json.loads(line) for line in lines]
+
+    def answers(self):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return self.ask("version")["ok"]
+        return False
+
+    def status(self):
+        return self.ask("status")
+
+    def endpoint(self, pod, ifname="eth0"):
+        """The row of one interface of the pod, None where there is none."""
+        return next((e for e in self.ask("endpoints")["endpoints"]
+                     if (e["containerId"], e["ifname"]) == (pod.container_id, ifname)), None)
 
     def flows(self, *args):
         """Records as dicts, oldest first."""
@@ -316,6 +432,23 @@ class Node:
             self.pods.pop((pod.namespace, pod.name), None)
             with contextlib.suppress(OSError):
                 self.delete("pod-%s-%s" % (pod.namespace, pod.name))
+
+
+def end_netns(name):
+    """Ends what runs in a network namespace of ours, then deletes it: the deed of a test that was killed, too."""
+    def pids():
+        return run("ip", "netns", "pids", name, check=False).stdout.split()
+
+    def ended():
+        left = [int(pid) for pid in pids() if pid.isdigit()]
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    with contextlib.suppress(TimeoutError):
+        wait_for(ended, "the processes in " + name, 10, 0.05)
+    run("ip", "netns", "del", name, check=False)
 
 
 def remove_tree(path):

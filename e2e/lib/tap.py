@@ -4,11 +4,19 @@
 
     def test_denied_stays_denied(node): ...
     tap.main(globals(), fixture)         # fixture: a context manager whose value is passed to each test
+    tap.main(globals(), jobs=2)          # as many at a time: tests that wait, each in a world named after tap.job()
 """
+import concurrent.futures
 import contextlib
 import os
+import queue
+import signal
 import sys
+import threading
+import time
 import traceback
+
+RUNNING = threading.local()  # of the test in this thread: .job, .lines that it has said
 
 
 class Skip(Exception):
@@ -24,7 +32,23 @@ def check(truth, text):
         raise AssertionError(text)
 
 
-def main(names, fixture=contextlib.nullcontext):
+def asked_to_end(*_):
+    raise SystemExit("asked to end")  # fixtures and tests take down what they have set up
+
+
+def alone(test):
+    """Marks a test beside which no other one runs: it changes what all share, or measures time."""
+    test.alone = True
+    return test
+
+
+def job():
+    """Which of the tests that run at a time this one is, from 0."""
+    return getattr(RUNNING, "job", 0)
+
+
+def main(names, fixture=contextlib.nullcontext, jobs=1):
+    signal.signal(signal.SIGTERM, asked_to_end)
     wanted = sys.argv[1:]
     tests = [(name, value) for name, value in names.items() if name.startswith("test_") and callable(value) and
              (not wanted or any(word in name for word in wanted))]
@@ -32,13 +56,46 @@ def main(names, fixture=contextlib.nullcontext):
     failed = 0
     try:
         with fixture() as value:
-            for number, (name, test) in enumerate(tests, 1):
-                failed += not point(number, name, test, value)
+            failed += run(list(enumerate(tests, 1)), value, jobs)
     except Exception:  # the fixture itself
         failed += 1
         print("not ok - %s" % getattr(fixture, "__name__", "fixture"))
         comment(traceback.format_exc())
     return 1 if failed else 0
+
+
+def run(tests, value, jobs):
+    """Returns how many failed. Those that run alone come last, where others run at the same time."""
+    free = queue.SimpleQueue()
+    for number in range(jobs):
+        free.put(number)
+
+    def one(numbered):
+        number, (name, test) = numbered
+        RUNNING.job, RUNNING.lines, begin = free.get(), [], time.monotonic()
+        try:
+            return not point(number, name, test, value)
+        finally:
+            comment("took %.1f s" % (time.monotonic() - begin))
+            lines, RUNNING.lines = RUNNING.lines, None
+            print("\n".join(lines), flush=True)
+            free.put(RUNNING.job)
+
+    together = [numbered for numbered in tests if jobs > 1 and not getattr(numbered[1][1], "alone", False)]
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
+        failed = sum(pool.map(one, together))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return failed + sum(one(numbered) for numbered in tests if numbered not in together)
+
+
+def say(line):
+    """One line; those of a test come out together."""
+    if getattr(RUNNING, "lines", None) is None:
+        print(line, flush=True)
+    else:
+        RUNNING.lines.append(line)
 
 
 def point(number, name, test, value):
@@ -49,15 +106,16 @@ def point(number, name, test, value):
         else:
             test(value)
     except Skip as why:
-        print("ok %d - %s # SKIP %s" % (number, title, why), flush=True)
+        say("ok %d - %s # SKIP %s" % (number, title, why))
         return True
     except Exception:
-        print("not ok %d - %s" % (number, title))
+        say("not ok %d - %s" % (number, title))
         comment(traceback.format_exc())
         return False
-    print("ok %d - %s" % (number, title), flush=True)
+    say("ok %d - %s" % (number, title))
     return True
 
 
 def comment(text):
-    print("".join("# %s\n" % line for line in text.splitlines()), end="", flush=True)
+    for line in text.splitlines():
+        say("# " + line)
