@@ -203,22 +203,23 @@ int fw_answer_begin(struct fw_stream *stream)
 	stream->event[0] = '\0';
 	stream->listed_items = stream->right_kind = stream->told = stream->good = false;
 	fw_buf_clear(&stream->other);
-	stream->began_ns = stream->progress_ns = stream->heard_ns = fw_kube_now();
+	stream->began_ns = stream->progress_ns = fw_kube_now();
 	return fw_split_new(pages ? FW_SPLIT_LIST : FW_SPLIT_EVENTS, FW_SPLIT_BYTES, &handler,
 			    &stream->split);
 }
 
 int fw_answer_take(struct fw_stream *stream, const char *data, size_t len)
 {
+	bool between = fw_split_at_end(stream->split);
+	uint64_t now = fw_kube_now();
 	struct fw_err err = {""};
 	int r;
 
-	stream->heard_ns = fw_kube_now();
-	if (fw_split_at_end(stream->split))
-		stream->progress_ns = stream->heard_ns; /* an event begins */
 	if (!stream->kube->pending && !stream->kube->arrived_ns)
-		stream->kube->arrived_ns = stream->heard_ns;
+		stream->kube->arrived_ns = now;
 	r = fw_split_feed(stream->split, data, len, &err);
+	if (between && !fw_split_at_end(stream->split))
+		stream->progress_ns = now; /* an event has begun */
 	if (r == -ENOMEM)
 		return end_with(stream, FW_ANSWER_NO_MEMORY);
 	if (r == -EINVAL && stream->verdict == FW_ANSWER_GOES_ON)
