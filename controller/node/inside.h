@@ -57,9 +57,9 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *poll_on, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
-	bool late; /* some endpoint is */
+	bool late;		      /* some endpoint is */
 	bool recalled, recall_failed; /* the file was read; not whole */
-	uint64_t remembered; /* digest of what the file says */
+	uint64_t remembered;	      /* digest of what the file says */
 	int remember_failed;
 	bool started;		      /* the source has delivered its first content */
 	bool again;		      /* apply once more after finish: something may fit then */
