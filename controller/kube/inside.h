@@ -72,6 +72,7 @@ struct fw_stream {
 	bool good;	     /* it is 200 with JSON */
 	struct fw_buf other; /* the body of an answer that is no list */
 	char event[16];	     /* type of the event under way */
+	bool has_object;     /* and whether its object came */
 	char list_version[FW_VERSION_MAX + 1];
 	bool listed_items; /* the page had its items */
 	bool right_kind;   /* the page is a list of this kind */

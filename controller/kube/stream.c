@@ -15,7 +15,8 @@
 #include "kube/pace.h"
 
 #define JITTER_MS    100u	    /* before a watch that the server ended in time */
-#define SHORT_NS     (1000 * FW_MS) /* a watch that ends sooner is a failure */
+#define BRIEF	     20		    /* a watch that ends in that part of the patience is a failure */
+#define STEADY	     4		    /* one that holds for that part clears what failed before it */
 #define SILENCE	     6u		    /* patiences that an idle watch may be silent */
 #define PAGE_OBJECTS 500
 #define WATCH_S	     300u /* and up to twice that */
@@ -151,7 +152,7 @@ static void note(struct fw_stream *stream)
 static void forgive(struct fw_stream *stream)
 {
 	if (stream->state == FW_STREAM_WATCHING && stream->good &&
-	    fw_kube_now() - stream->began_ns >= stream->kube->patience_ns / 2)
+	    fw_kube_now() - stream->began_ns >= stream->kube->patience_ns / STEADY)
 		stream->failures = 0;
 }
 
@@ -302,7 +303,7 @@ static void end_page(struct fw_stream *stream)
 
 static void end_watch(struct fw_stream *stream)
 {
-	bool brief = fw_kube_now() - stream->began_ns < SHORT_NS;
+	bool brief = fw_kube_now() - stream->began_ns < stream->kube->patience_ns / BRIEF;
 
 	stream->seen.faults += !fw_split_at_end(stream->split);
 	if (stream->state == FW_STREAM_INITIAL) {
