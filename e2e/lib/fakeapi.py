@@ -378,8 +378,8 @@ def authority(folder, name):
     return paths
 
 
-def certificate(folder, name, signer, address="IP:127.0.0.1", expired=False, client=False):
-    """(certificate, key), signed by authority()'s; client: the name is a user's."""
+def certificate(folder, name, signer, address="IP:127.0.0.1", expired=False, client=False, organization=""):
+    """(certificate, key), signed by authority()'s; client: the name is a user's, of that organization."""
     base = os.path.join(folder, name)
     with open(base + ".ext", "w", encoding="ascii") as file:
         file.write("subjectAltName=%s\nextendedKeyUsage=%s\n" % (address, "clientAuth" if client else "serverAuth"))
@@ -388,7 +388,8 @@ def certificate(folder, name, signer, address="IP:127.0.0.1", expired=False, cli
     days = [["-days", "2"]]
     if expired:  # the second for versions that refuse negative days
         days = [["-days", "-1"], ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]]
-    if not openssl("req", *EC, "-subj", "/CN=" + name, "-keyout", base + ".key", "-out", base + ".csr") or \
+    if not openssl("req", *EC, "-subj", ("/O=" + organization if organization else "") + "/CN=" + name, "-keyout",
+                   base + ".key", "-out", base + ".csr") or \
             not any(openssl(*sign, *how) for how in days):
         raise RuntimeError("openssl: %s" % name)
     return base + ".crt", base + ".key"
