@@ -85,8 +85,8 @@ static int take_list_member(const char *name, const char *text, size_t len, bool
 	if (strcmp(name, "items") != 0)
 		return 0;
 	/* "[]": the splitter's word for items that were handed out; null: Go's empty list */
-	stream->listed_items = (len == 2 && !memcmp(text, "[]", 2)) ||
-			       (len == 4 && !memcmp(text, "null", 4));
+	stream->listed_items =
+		(len == 2 && !memcmp(text, "[]", 2)) || (len == 4 && !memcmp(text, "null", 4));
 	return stream->listed_items ? 0 : garbage(stream, "a list whose items are no list");
 }
 

@@ -14,10 +14,10 @@
 #include "kube/inside.h"
 #include "kube/pace.h"
 
-#define JITTER_MS    100u	    /* before a watch that the server ended in time */
-#define BRIEF	     20		    /* a watch that ends in that part of the patience is a failure */
-#define STEADY	     4		    /* one that holds for that part clears what failed before it */
-#define SILENCE	     6u		    /* patiences that an idle watch may be silent */
+#define JITTER_MS    100u /* before a watch that the server ended in time */
+#define BRIEF	     20	  /* a watch that ends in that part of the patience is a failure */
+#define STEADY	     4	  /* one that holds for that part clears what failed before it */
+#define SILENCE	     6u	  /* patiences that an idle watch may be silent */
 #define PAGE_OBJECTS 500
 #define WATCH_S	     300u /* and up to twice that */
 #define OTHER_MAX    8192 /* bytes kept of an answer that is no list */
