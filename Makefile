@@ -49,7 +49,7 @@ FUZZERS := $(foreach dir,$(TEST_DIRS),$(foreach kind,fuzz fuzz-planted,\
 	$(patsubst $(dir)/%.c,$(BUILD)/$(kind)/%,$(wildcard $(dir)/fuzz_*.c))))
 TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
 
-.PHONY: all help test demo demo-down bench prove lint format install clean fuzz tests
+.PHONY: all help test demo demo-down bench test-api bench-api prove lint format install clean fuzz tests
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -76,6 +76,12 @@ demo-down: ## remove every trace of a demo that was left up
 
 bench: tests ## every figure beside its budget; fails when one is over
 	@e2e/bench/run $(BUILD)
+
+test-api: tests ## rows 60 to 69 with a real etcd and kube-apiserver, from BUILD/cluster/bin (FW_CLUSTER_BIN=); skipped without them
+	@FW_BUILD=$(BUILD) e2e/api/rows
+
+bench-api: tests ## figures with a real API server: 10,000 pods x 200 namespaces x 1,000 policies; JSON lines
+	@FW_BUILD=$(BUILD) e2e/api/bench
 
 prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8; goes on where it was interrupted
 	@e2e/oracle/prove --long $(BUILD)

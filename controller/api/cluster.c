@@ -31,8 +31,10 @@ int fw_decode_namespace(struct fw_decoder *d, const struct fw_field *document,
 static int decode_address(struct fw_decoder *d, const struct fw_field *item,
 			  struct fw_node_object *node)
 {
-	const char *type = "";
+	const char *type = "", *text = "";
+	struct fw_err err = {""};
 	struct fw_field address;
+	struct fw_ip ip;
 	int r = fw_field_object(d, item);
 
 	if (!r)
@@ -41,6 +43,12 @@ static int decode_address(struct fw_decoder *d, const struct fw_field *item,
 		return r;
 	if (!fw_field_get(item, "address", &address))
 		return fw_field_missing(d, item, "address");
+	r = fw_field_string(d, &address, &text);
+	if (r)
+		return r;
+	/* the API server takes any text here: the node's pod ranges are needed all the same */
+	if (fw_ip_parse(text, &ip, &err))
+		return fw_field_warn(d, &address, "%s: this address is not used", err.text);
 	return fw_field_add_ip(d, &address, &node->ips, &node->ip_count);
 }
 

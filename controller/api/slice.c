@@ -10,15 +10,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * The API server takes any number. kube-proxy serves no such port and goes on with the others: a
+ * slice without them would hide backends.
+ */
+static bool is_port(struct fw_decoder *d, const struct fw_field *value)
+{
+	double number = cJSON_IsNumber(value->json) ? value->json->valuedouble : 1;
+
+	if (number >= 1 && number <= 65535)
+		return true;
+	(void)fw_field_warn(d, value, "%.0f is out of range (1 to 65535): not served", number);
+	return false;
+}
+
 static int decode_port(struct fw_decoder *d, const struct fw_field *field,
-		       struct fw_slice_port *port)
+		       struct fw_slice_port *port, bool *ret_served)
 {
 	int64_t number = 0;
 	struct fw_field value;
 	int r = fw_field_object(d, field);
 
-	if (!r && fw_field_get(field, "port", &value))
-		r = fw_field_integer(d, &value, 1, 65535, &number);
+	*ret_served = true;
+	if (!r && fw_field_get(field, "port", &value)) {
+		*ret_served = is_port(d, &value);
+		if (*ret_served)
+			r = fw_field_integer(d, &value, 1, 65535, &number);
+	}
 	if (!r)
 		r = fw_member_protocol(d, field, &port->protocol);
 	if (!r)
@@ -35,7 +53,7 @@ static int decode_ports(struct fw_decoder *d, const struct fw_field *document,
 			struct fw_endpoint_slice *slice)
 {
 	struct fw_field list;
-	size_t count;
+	size_t count, i = 0;
 	int r = fw_member_list(d, document, "ports", &list, &count);
 
 	if (r || !count)
@@ -44,11 +62,18 @@ static int decode_ports(struct fw_decoder *d, const struct fw_field *document,
 	if (!slice->ports)
 		return -ENOMEM;
 	for (const cJSON *item = list.json->child; item; item = item->next) {
-		struct fw_field field = fw_field_element(&list, item, slice->port_count);
+		struct fw_field field = fw_field_element(&list, item, i++);
+		struct fw_slice_port *port = &slice->ports[slice->port_count++];
+		bool served;
 
-		r = decode_port(d, &field, &slice->ports[slice->port_count++]);
+		r = decode_port(d, &field, port, &served);
 		if (r)
 			return r;
+		if (served)
+			continue;
+		free(port->name);
+		*port = (struct fw_slice_port){0};
+		slice->port_count--;
 	}
 	return 0;
 }

@@ -82,11 +82,12 @@ static int take_list_member(const char *name, const char *text, size_t len, bool
 	(void)snprintf(kind, sizeof(kind), "\"%sList\"", fw_kind_name(stream->what->kind));
 	if (!strcmp(name, "kind"))
 		stream->right_kind = len == strlen(kind) && !memcmp(text, kind, len);
-	if (!strcmp(name, "items") && (len != 4 || memcmp(text, "null", 4) != 0))
-		return garbage(stream, "a list whose items are no list");
-	if (!strcmp(name, "items"))
-		stream->listed_items = true;
-	return 0;
+	if (strcmp(name, "items") != 0)
+		return 0;
+	/* "[]": the splitter's word for items that were handed out; null: Go's empty list */
+	stream->listed_items =
+		(len == 2 && !memcmp(text, "[]", 2)) || (len == 4 && !memcmp(text, "null", 4));
+	return stream->listed_items ? 0 : garbage(stream, "a list whose items are no list");
 }
 
 static int end_list(void *context)
@@ -170,6 +171,7 @@ static int take_event(const char *text, size_t len, bool whole, void *context)
 	if (!deleted && !bookmark && strcmp(stream->event, "ADDED") != 0 &&
 	    strcmp(stream->event, "MODIFIED") != 0)
 		return garbage(stream, "an event of an unknown type");
+	stream->has_object = true;
 	stream->seen.events += !bookmark;
 	fw_item_read(stream->what->kind, text, len, whole, &item);
 	r = bookmark ? take_bookmark(stream, &item) : take_change(stream, &item, deleted);
@@ -184,8 +186,10 @@ static int end_event(void *context)
 {
 	struct fw_stream *stream = context;
 
-	/* take_event() clears it */
-	return stream->event[0] ? garbage(stream, "an event without an object") : 0;
+	bool had_object = stream->has_object;
+
+	stream->has_object = false;
+	return had_object ? 0 : garbage(stream, "an event without an object");
 }
 
 int fw_answer_begin(struct fw_stream *stream)
@@ -201,24 +205,26 @@ int fw_answer_begin(struct fw_stream *stream)
 	stream->verdict = FW_ANSWER_GOES_ON;
 	stream->refusal = (struct fw_status){0};
 	stream->event[0] = '\0';
+	stream->has_object = false;
 	stream->listed_items = stream->right_kind = stream->told = stream->good = false;
 	fw_buf_clear(&stream->other);
-	stream->began_ns = stream->progress_ns = stream->heard_ns = fw_kube_now();
+	stream->began_ns = stream->progress_ns = fw_kube_now();
 	return fw_split_new(pages ? FW_SPLIT_LIST : FW_SPLIT_EVENTS, FW_SPLIT_BYTES, &handler,
 			    &stream->split);
 }
 
 int fw_answer_take(struct fw_stream *stream, const char *data, size_t len)
 {
+	bool between = fw_split_at_end(stream->split);
+	uint64_t now = fw_kube_now();
 	struct fw_err err = {""};
 	int r;
 
-	stream->heard_ns = fw_kube_now();
-	if (fw_split_at_end(stream->split))
-		stream->progress_ns = stream->heard_ns; /* an event begins */
 	if (!stream->kube->pending && !stream->kube->arrived_ns)
-		stream->kube->arrived_ns = stream->heard_ns;
+		stream->kube->arrived_ns = now;
 	r = fw_split_feed(stream->split, data, len, &err);
+	if (between && !fw_split_at_end(stream->split))
+		stream->progress_ns = now; /* an event has begun */
 	if (r == -ENOMEM)
 		return end_with(stream, FW_ANSWER_NO_MEMORY);
 	if (r == -EINVAL && stream->verdict == FW_ANSWER_GOES_ON)

@@ -253,6 +253,7 @@ static bool set_headers(struct fw_request *request, const struct fw_kube_config 
 
 static bool set_proofs(CURL *easy, const struct fw_kube_config *config)
 {
+	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (config->insecure) {
 		(void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		(void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -296,6 +297,7 @@ static void set_manners(CURL *easy)
 {
 	(void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	(void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "podwalld/" FW_VERSION);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
 	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);

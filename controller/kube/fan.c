@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <fw/abi.h>
-
 #include "api/decode.h"
 #include "base/cleanup.h"
+#include "kube/closed.h"
 #include "kube/inside.h"
 
 #define ORIGIN	    "API server"
-#define STORM_NS    (5 * FW_MS) /* between two batches */
+#define STORM_NS    (5 * FW_MS)	   /* between two batches */
+#define ERRORS_NS   (1000 * FW_MS) /* between two lists of errors: each goes to the log */
 #define OBJECT_TEXT 400
 
 static struct fw_known *known_of(const struct fw_stream *stream)
@@ -36,43 +36,24 @@ static void set_trouble(struct fw_stream *stream, struct fw_known_object *object
 		stream->kube->errors_due = true;
 }
 
-/* A policy of which nothing but the name is known isolates its whole namespace. */
-static struct fw_object *isolating_policy(const struct fw_item *item, const char *why)
-{
-	struct fw_object *object = fw_object_new(FW_KIND_NETWORK_POLICY);
-	struct fw_network_policy *policy = (struct fw_network_policy *)object;
-
-	if (!object)
-		return NULL;
-	object->namespace = strdup(item->namespace);
-	object->name = strdup(item->name);
-	object->uid = strdup("");
-	object->origin = strdup(ORIGIN);
-	policy->isolates[FW_INGRESS] = policy->isolates[FW_EGRESS] = true;
-	if (asprintf(&policy->broken, "cannot be read: %s", why) < 0)
-		policy->broken = NULL;
-	if (!object->namespace || !object->name || !object->uid || !object->origin ||
-	    !policy->broken)
-		fw_object_free(&object);
-	return object;
-}
-
 /*
- * What cannot be read, by kind: a policy isolates; a pod, namespace or slice is taken out, so that
- * no Accept matches it; a service or node stays as it was: its addresses must not become those of
- * the world.
+ * What cannot be read, by kind: a policy isolates; a service answers on no port; a pod, namespace
+ * or slice is taken out, so that no Accept matches it; a node stays as it was.
  */
 static int put_broken(struct fw_stream *stream, const struct fw_item *item, const char *why)
 {
 	const struct fw_source_handler *handler = &stream->kube->handler;
-	struct fw_object *policy;
+	struct fw_object *object;
 
 	switch (stream->what->kind) {
 	case FW_KIND_NETWORK_POLICY:
-		policy = isolating_policy(item, why);
-		if (!policy)
+	case FW_KIND_SERVICE:
+		object = stream->what->kind == FW_KIND_SERVICE
+				 ? fw_closed_service(item, ORIGIN)
+				 : fw_closed_policy(item, ORIGIN, why);
+		if (!object)
 			return -ENOMEM;
-		handler->put(policy, handler->context);
+		handler->put(object, handler->context);
 		break;
 	case FW_KIND_POD:
 	case FW_KIND_NAMESPACE:
@@ -213,18 +194,34 @@ static int list_errors(struct fw_kube *kube, enum fw_kind kind, struct fw_error_
 	return r;
 }
 
+void fw_fan_stale(struct fw_kube *kube, const char *text)
+{
+	if (!strcmp(kube->stale, text))
+		return;
+	(void)snprintf(kube->stale, sizeof(kube->stale), "%s", text);
+	kube->errors_due = true;
+}
+
 void fw_fan_errors(struct fw_kube *kube)
 {
 	_cleanup_(fw_error_list_done) struct fw_error_list list = {0};
+	uint64_t now = fw_kube_now();
 	int r = 0;
 
-	if (!kube->errors_due)
+	if (!kube->errors_due || evtimer_pending(kube->errors_timer, NULL))
 		return;
+	if (kube->errors_ns && now - kube->errors_ns < ERRORS_NS) {
+		fw_kube_arm(kube->errors_timer, kube->errors_ns + ERRORS_NS - now);
+		return;
+	}
+	if (kube->stale[0])
+		r = fw_error_list_add(&list, ORIGIN, "what was read before is used", kube->stale);
 	for (int kind = 0; !r && kind < FW_KIND_COUNT; kind++)
 		r = list_errors(kube, (enum fw_kind)kind, &list);
 	if (r)
 		return;
 	kube->errors_due = false;
+	kube->errors_ns = now;
 	fw_error_list_done(&kube->errors);
 	kube->errors = list;
 	list = (struct fw_error_list){0};

@@ -5,6 +5,8 @@
  * stream.c  when to ask for what, and when to try again
  * answer.c  bytes of an answer to objects
  * fan.c     objects of all streams to puts, removes, batches
+ * closed.c  what stands in for an object that cannot be read
+ * pace.c    how long to wait
  * kube.c    the source as others see it
  */
 #ifndef FW_KUBE_INSIDE_H
@@ -70,12 +72,14 @@ struct fw_stream {
 	bool good;	     /* it is 200 with JSON */
 	struct fw_buf other; /* the body of an answer that is no list */
 	char event[16];	     /* type of the event under way */
+	bool has_object;     /* and whether its object came */
 	char list_version[FW_VERSION_MAX + 1];
 	bool listed_items; /* the page had its items */
 	bool right_kind;   /* the page is a list of this kind */
 	bool unnamed;	   /* an object of this list could not be told: nothing may be swept */
 	bool told;	   /* something good came in */
-	uint64_t began_ns, progress_ns, heard_ns;
+	uint64_t began_ns; /* the request, or the watch behind a streaming list */
+	uint64_t progress_ns;
 	/* for status */
 	struct fw_source_stream seen;
 	char trouble[FW_TROUBLE_TEXT], noted[FW_TROUBLE_TEXT];
@@ -87,7 +91,7 @@ struct fw_kube {
 	struct event_base *base; /* borrowed */
 	struct fw_kube_config config;
 	struct fw_client *client;
-	struct event *batch_timer;
+	struct event *batch_timer, *errors_timer;
 	struct fw_stream streams[FW_STREAMS];
 	struct fw_known known[FW_KIND_COUNT];
 	struct fw_error_list errors;
@@ -96,6 +100,8 @@ struct fw_kube {
 	bool pages;	     /* the server has no streaming lists */
 	bool ready;	     /* everything was delivered once */
 	bool errors_due;     /* some object's trouble changed */
+	uint64_t errors_ns;  /* when the last list of them was told */
+	char stale[300];     /* a proof that cannot be read again: the last good one is used */
 	uint64_t arrived_ns; /* when the first of `pending` came in */
 	uint64_t batch_ns;   /* when the last batch was delivered */
 	uint64_t pending;    /* changes since then */
@@ -127,6 +133,9 @@ int fw_fan_delete(struct fw_stream *stream, const struct fw_item *item);
 void fw_fan_sweep(struct fw_stream *stream);
 /* Everything that has come in was taken: a batch, now or when the last is old enough. */
 void fw_fan_flush(struct fw_kube *kube);
+/* The list of errors, if it changed; once a second at most. */
 void fw_fan_errors(struct fw_kube *kube);
+/* What cannot be read again of what proves us; "": nothing. */
+void fw_fan_stale(struct fw_kube *kube, const char *text);
 
 #endif

@@ -76,6 +76,13 @@ static void on_batch(evutil_socket_t fd, short what, void *context)
 	fw_fan_flush(context);
 }
 
+static void on_errors(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	fw_fan_errors(context);
+}
+
 static void kube_free(struct fw_source *source)
 {
 	struct fw_kube *kube = (struct fw_kube *)source;
@@ -86,6 +93,8 @@ static void kube_free(struct fw_source *source)
 	fw_client_free(&kube->client);
 	if (kube->batch_timer)
 		event_free(kube->batch_timer);
+	if (kube->errors_timer)
+		event_free(kube->errors_timer);
 	for (int kind = 0; kind < FW_KIND_COUNT; kind++)
 		fw_known_done(&kube->known[kind]);
 	fw_error_list_done(&kube->errors);
@@ -178,8 +187,10 @@ static int make(struct fw_kube *kube)
 	int r = fw_client_new(kube->base, &kube->config, on_idle, kube, &kube->client);
 
 	kube->batch_timer = evtimer_new(kube->base, on_batch, kube);
+	kube->errors_timer = evtimer_new(kube->base, on_errors, kube);
 	kube->described = calloc(1, DESCRIBE_MAX);
-	if (!r && (!kube->batch_timer || !kube->described || !kube->node_name))
+	if (!r &&
+	    (!kube->batch_timer || !kube->errors_timer || !kube->described || !kube->node_name))
 		r = -ENOMEM;
 	for (unsigned int i = 0; !r && i < FW_STREAMS; i++)
 		r = fw_stream_init(&kube->streams[i], kube, &kinds[i]);

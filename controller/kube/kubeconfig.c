@@ -184,8 +184,9 @@ static int read_token(struct reading *reading, const struct fw_field *user)
 
 static int read_user(struct reading *reading, const struct fw_field *document, const char *name)
 {
-	static const char *const refused[] = {"exec", "auth-provider", "username", "password",
-					      "as",   "as-user-extra"};
+	static const char *const refused[] = {
+		"exec", "auth-provider", "username",  "password",
+		"as",	"as-uid",	 "as-groups", "as-user-extra"};
 	struct fw_kube_config *config = reading->config;
 	struct fw_decoder *d = &reading->decoder;
 	struct fw_field list, element, user, field;

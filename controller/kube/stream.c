@@ -12,13 +12,12 @@
 #include <string.h>
 
 #include "kube/inside.h"
+#include "kube/pace.h"
 
-#define BASE_MS	     250u	    /* before the second attempt; doubled from then on */
-#define MOST_MS	     16000u	    /* times 0.5 to 1.5 */
-#define JITTER_MS    100u	    /* before a watch that the server ended in time */
-#define SHORT_NS     (1000 * FW_MS) /* a watch that ends sooner is a failure */
-#define WAIT_S_MAX   600u	    /* the longest Retry-After that is believed */
-#define SILENCE	     6u		    /* patiences that an idle watch may be silent */
+#define JITTER_MS    100u /* before a watch that the server ended in time */
+#define BRIEF	     20	  /* a watch that ends in that part of the patience is a failure */
+#define STEADY	     4	  /* one that holds for that part clears what failed before it */
+#define SILENCE	     6u	  /* patiences that an idle watch may be silent */
 #define PAGE_OBJECTS 500
 #define WATCH_S	     300u /* and up to twice that */
 #define OTHER_MAX    8192 /* bytes kept of an answer that is no list */
@@ -120,16 +119,6 @@ static char *make_path(const struct fw_stream *stream)
 	return fw_buf_take(&path);
 }
 
-static uint64_t backoff_ns(struct fw_stream *stream)
-{
-	unsigned int doublings = stream->failures > 10 ? 10 : stream->failures;
-	uint64_t ms = doublings ? (uint64_t)BASE_MS << (doublings - 1) : 0;
-
-	if (ms > MOST_MS)
-		ms = MOST_MS;
-	return (ms / 2 + fw_kube_random(stream->kube) % (ms + 1)) * FW_MS;
-}
-
 /* A list cannot be gone on with: its first page comes again. */
 static void wait_for(struct fw_stream *stream, uint64_t ns)
 {
@@ -156,18 +145,23 @@ static void note(struct fw_stream *stream)
 		handler->note(stream->noted[0] != '\0', text, handler->context);
 }
 
-/* stream->trouble says why. */
-static void fail(struct fw_stream *stream, unsigned long wait_s)
+/*
+ * A watch that held for a while clears what failed before it. A complete list does not: a server
+ * that lists well and refuses each watch would be asked for everything without a pause.
+ */
+static void forgive(struct fw_stream *stream)
 {
-	uint64_t server_ns = (wait_s > WAIT_S_MAX ? WAIT_S_MAX : wait_s) * 1000 * FW_MS, ns;
+	if (stream->state == FW_STREAM_WATCHING && stream->good &&
+	    fw_kube_now() - stream->began_ns >= stream->kube->patience_ns / STEADY)
+		stream->failures = 0;
+}
 
+/* stream->trouble says why. */
+static void fail(struct fw_stream *stream, unsigned long server_s)
+{
 	note(stream);
 	stream->failures++;
-	ns = backoff_ns(stream);
-	/* all nodes were told the same time: they come back within a tenth of it */
-	if (ns < server_ns)
-		ns = server_ns + server_ns / 1000 * (fw_kube_random(stream->kube) % 100);
-	wait_for(stream, ns);
+	wait_for(stream, fw_pace_wait_ns(stream->failures, server_s, fw_kube_random(stream->kube)));
 }
 
 /* The server answers again: who waits because it did not need not wait on. */
@@ -204,7 +198,7 @@ static void on_head(long status, const char *type, void *context)
 	struct fw_stream *stream = context;
 
 	stream->good = status == 200 && !strncmp(type, "application/json", 16);
-	stream->progress_ns = stream->heard_ns = fw_kube_now();
+	stream->progress_ns = fw_kube_now();
 	if (stream->good)
 		connected(stream);
 }
@@ -230,6 +224,7 @@ static void ask(struct fw_stream *stream)
 	char *path;
 	int r = fw_kube_config_refresh(&kube->config, &err);
 
+	fw_fan_stale(kube, r ? err.text : "");
 	if (r == -ENOENT) {
 		fw_stream_trouble(stream, "%s", err.text);
 		fail(stream, 0);
@@ -281,7 +276,7 @@ void fw_stream_listed(struct fw_stream *stream, const char *version)
 	memcpy(stream->version, version, sizeof(stream->version));
 	stream->state = FW_STREAM_WATCHING;
 	stream->seen.synced = true;
-	stream->failures = 0;
+	stream->began_ns = fw_kube_now();
 	if (!stream->unnamed)
 		fw_fan_sweep(stream);
 	note(stream);
@@ -308,7 +303,7 @@ static void end_page(struct fw_stream *stream)
 
 static void end_watch(struct fw_stream *stream)
 {
-	bool brief = fw_kube_now() - stream->began_ns < SHORT_NS;
+	bool brief = fw_kube_now() - stream->began_ns < stream->kube->patience_ns / BRIEF;
 
 	stream->seen.faults += !fw_split_at_end(stream->split);
 	if (stream->state == FW_STREAM_INITIAL) {
@@ -320,8 +315,6 @@ static void end_watch(struct fw_stream *stream)
 	} else {
 		if (stream->unnamed)
 			stream->version[0] = '\0'; /* the list was not to be believed whole */
-		if (stream->told)
-			stream->failures = 0;
 		wait_for(stream, fw_kube_random(stream->kube) % JITTER_MS * FW_MS);
 	}
 }
@@ -392,7 +385,9 @@ static void end_refused(struct fw_stream *stream, const struct fw_reply *reply)
 static void on_done(const struct fw_reply *reply, void *context)
 {
 	struct fw_stream *stream = context;
+
 	stream->request = NULL;
+	forgive(stream);
 	if (reply->stopped && stream->verdict != FW_ANSWER_GOES_ON) {
 		end_stopped(stream);
 	} else if (reply->text[0] && stream->good && stream->state == FW_STREAM_WATCHING &&
@@ -411,18 +406,19 @@ static void on_done(const struct fw_reply *reply, void *context)
 	}
 }
 
-/* Half an object, or an answer that does not begin, may take one patience; a watch that says
- * nothing several. */
+/*
+ * Half an object, or an answer that does not begin, may take one patience; a watch that says
+ * nothing several. Blanks between events are nothing: a proxy may send them without end.
+ */
 static void check_progress(struct fw_stream *stream)
 {
 	bool idle = stream->state == FW_STREAM_WATCHING && stream->good &&
 		    fw_split_at_end(stream->split);
 	uint64_t now = fw_kube_now(), patience = stream->kube->patience_ns;
-	uint64_t since = idle ? stream->heard_ns : stream->progress_ns;
 
 	if (idle)
 		patience *= SILENCE;
-	if (now - since < patience) {
+	if (now - stream->progress_ns < patience) {
 		fw_kube_arm(stream->timer, stream->kube->patience_ns / 4);
 		return;
 	}
@@ -430,7 +426,8 @@ static void check_progress(struct fw_stream *stream)
 	stream->kube->pages = stream->kube->pages || stream->state == FW_STREAM_INITIAL;
 	stream->seen.faults++;
 	fw_stream_trouble(stream, idle ? "silent for %llu s" : "no progress for %llu s",
-			  (unsigned long long)((now - since) / (1000 * FW_MS)));
+			  (unsigned long long)((now - stream->progress_ns) / (1000 * FW_MS)));
+	forgive(stream);
 	fail(stream, 0);
 }
 

@@ -58,9 +58,9 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *poll_on, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
-	bool late; /* some endpoint is */
-	bool recalled;
-	uint64_t remembered; /* digest of what the file says */
+	bool late;		      /* some endpoint is */
+	bool recalled, recall_failed; /* the file was read; not whole */
+	uint64_t remembered;	      /* digest of what the file says */
 	int remember_failed;
 	bool started;			/* the source has delivered its first content */
 	bool again;			/* apply once more after finish: something may fit then */
@@ -161,8 +161,10 @@ bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *na
 		       const char *name);
 void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
 
-/* recall.c: once, when both the source has told all it knows and the sandboxes are known. */
+/* recall.c: once, when the sandboxes are known. */
 void fw_agent_recall(struct fw_agent *agent);
+/* Everything that the source has was told: what it did not tell of is needed, or goes. */
+void fw_agent_judge_recalled(struct fw_agent *agent);
 void fw_agent_remember(struct fw_agent *agent); /* writes when something changed */
 
 /*

@@ -55,7 +55,10 @@ static void source_settled(uint64_t arrived_ns, void *context)
 {
 	struct fw_agent *agent = context;
 
-	fw_agent_keep_settle(agent);
+	if (agent->started)
+		fw_agent_judge_recalled(agent);
+	else
+		fw_agent_keep_settle(agent);
 	agent->changed_ns = fw_agent_wall();
 	if (!agent->started)
 		return;

@@ -206,8 +206,8 @@ void fw_agent_remember(struct fw_agent *agent)
 	int r;
 
 	fw_buf_init(&text, FILE_MAX);
-	if (!agent->recalled)
-		return; /* what stands there is still to be read */
+	if (!agent->recalled || !fw_source_ready(agent->source))
+		return; /* what stands there is still to be read, or judged */
 	r = gather(agent, &local);
 	digest = digest_of(&local);
 	if (r == 0 && digest == agent->remembered)
@@ -335,6 +335,14 @@ static void isolate_all_going(struct fw_agent *agent)
 		isolate_going(agent, names[i]);
 }
 
+void fw_agent_judge_recalled(struct fw_agent *agent)
+{
+	if (agent->recall_failed)
+		isolate_all_going(agent);
+	agent->recall_failed = false;
+	fw_agent_keep_settle(agent);
+}
+
 void fw_agent_recall(struct fw_agent *agent)
 {
 	struct reading reading = {.agent = agent};
@@ -347,13 +355,13 @@ void fw_agent_recall(struct fw_agent *agent)
 	for (size_t i = 0; i < reading.found.count; i++)
 		put_back(agent, &reading.found.objects[i]);
 	local_done(&reading.found);
-	if (r < 0) {
-		if (r != -ENOENT)
-			fw_agent_log(agent, FW_LOG_WARNING,
-				     "%s/" FILE_NAME ": %s: running pods whose object is gone are "
-				     "isolated",
-				     agent->options.state_dir, strerror(-r));
-		isolate_all_going(agent);
-	}
-	fw_agent_keep_settle(agent);
+	agent->recall_failed = r < 0;
+	if (r < 0 && r != -ENOENT)
+		fw_agent_log(agent, FW_LOG_WARNING,
+			     "%s/" FILE_NAME ": %s: running pods whose object is gone are "
+			     "isolated",
+			     agent->options.state_dir, strerror(-r));
+	/* a server has told of nothing yet: what is put back gives records their names till then */
+	if (fw_source_ready(agent->source))
+		fw_agent_judge_recalled(agent);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kube/kube.h"
 
@@ -23,7 +24,21 @@ struct run {
 	struct fw_source *source;
 	struct timespec begin;
 	unsigned long batches, puts, removes;
+	long anon_pages; /* the most that was seen: libraries and files are not in it */
 };
+
+static void look_at_memory(struct run *run)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long size, resident, shared;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%ld %ld %ld", &size, &resident, &shared) == 3 &&
+	    resident - shared > run->anon_pages)
+		run->anon_pages = resident - shared;
+	(void)fclose(file);
+}
 
 static double ms_since(const struct timespec *begin)
 {
@@ -39,7 +54,8 @@ static void put(struct fw_object *object, void *context)
 	struct run *run = context;
 	bool changed;
 
-	run->puts++;
+	if (run->puts++ % 64 == 0)
+		look_at_memory(run);
 	(void)fw_model_put(run->model, object, &changed);
 }
 
@@ -79,11 +95,12 @@ static void settled(uint64_t arrived_ns, void *context)
 	struct rusage usage;
 
 	(void)arrived_ns;
+	look_at_memory(run);
 	(void)getrusage(RUSAGE_SELF, &usage);
 	(void)printf("{\"batch\":%lu,\"ms\":%.1f,\"puts\":%lu,\"removes\":%lu,\"peakKiB\":%ld,"
-		     "\"cpuMs\":%ld",
+		     "\"peakAnonKiB\":%ld,\"cpuMs\":%ld",
 		     ++run->batches, ms_since(&run->begin), run->puts, run->removes,
-		     usage.ru_maxrss,
+		     usage.ru_maxrss, run->anon_pages * (sysconf(_SC_PAGESIZE) / 1024),
 		     usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000 +
 			     usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000);
 	for (int kind = 0; kind < FW_KIND_COUNT; kind++)

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -126,10 +127,11 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address, context):
-        self.context = context
+        self.context, self.connections = context, 0
         super().__init__(address, Request)
 
     def finish_request(self, request, client_address):
+        self.connections += 1
         if self.context:
             request.settimeout(5)
             try:
@@ -271,6 +273,9 @@ class FakeApi:
     # answers
 
     def answer(self, request):
+        if request.server is not self.server or self.ended:  # a connection that outlived its server
+            request.cut()
+            return
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         with self.lock:
             self.requests.append((time.monotonic(), request.resource, request.query, token))
@@ -308,7 +313,7 @@ class FakeApi:
                 "metadata": dict({"resourceVersion": str(version)}, **({"continue": following} if following else {})),
                 "items": bare}
 
-    def answer_watch(self, request):
+    def answer_watch(self, request, begun=False):
         generation, bookmarks = self.generation, self.bookmarks
         selector = request.query.get("fieldSelector", "")
         initial = request.query.get("sendInitialEvents")
@@ -320,7 +325,8 @@ class FakeApi:
             request.event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
             request.end()
             return
-        request.begin()
+        if not begun:
+            request.begin()
         for item in found:
             request.event("ADDED", item)
         if initial:
@@ -356,12 +362,34 @@ class FakeApi:
         return {"kind": kind, "apiVersion": version_of(kind), "metadata": metadata}
 
 
-def self_signed(folder, name, address="127.0.0.1"):
-    """(certificate, key) of a server that is its own authority."""
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def openssl(*command):
+    return subprocess.run(["openssl", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def authority(folder, name):
+    """(certificate, key) of one who signs."""
     paths = os.path.join(folder, name + ".crt"), os.path.join(folder, name + ".key")
-    import subprocess
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=" + name, "-addext", "subjectAltName=IP:" + address,
-                    "-keyout", paths[1], "-out", paths[0]], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
+    if not openssl("req", "-x509", *EC, "-days", "2", "-subj", "/CN=" + name, "-keyout", paths[1], "-out", paths[0]):
+        raise RuntimeError("openssl req")
     return paths
+
+
+def certificate(folder, name, signer, address="IP:127.0.0.1", expired=False, client=False, organization=""):
+    """(certificate, key), signed by authority()'s; client: the name is a user's, of that organization."""
+    base = os.path.join(folder, name)
+    with open(base + ".ext", "w", encoding="ascii") as file:
+        file.write("subjectAltName=%s\nextendedKeyUsage=%s\n" % (address, "clientAuth" if client else "serverAuth"))
+    sign = ["x509", "-req", "-in", base + ".csr", "-CA", signer[0], "-CAkey", signer[1], "-CAcreateserial", "-extfile",
+            base + ".ext", "-out", base + ".crt"]
+    days = [["-days", "2"]]
+    if expired:  # the second for versions that refuse negative days
+        days = [["-days", "-1"], ["-not_before", "20200101000000Z", "-not_after", "20200102000000Z"]]
+    if not openssl("req", *EC, "-subj", ("/O=" + organization if organization else "") + "/CN=" + name, "-keyout",
+                   base + ".key", "-out", base + ".csr") or \
+            not any(openssl(*sign, *how) for how in days):
+        raise RuntimeError("openssl: %s" % name)
+    return base + ".crt", base + ".key"
