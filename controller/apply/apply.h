@@ -86,6 +86,13 @@ const char *fw_apply_subject(const struct fw_apply *apply, uint32_t slot);
 const char *fw_apply_problem(const struct fw_apply *apply);
 /* Something waits for fw_apply_finish(). */
 bool fw_apply_pending(const struct fw_apply *apply);
+/*
+ * Before fw_apply_tables(): whether the chain after DNAT has all choices of these tables (at first
+ * it has not). Without it, services whose backends are judged differently are denied.
+ */
+void fw_apply_set_exact(struct fw_apply *apply, bool exact);
+/* The node's word that the chain stands; bumps every endpoint when it changes. */
+void fw_apply_set_postnat(struct fw_apply *apply, bool stands);
 /* Enforce or Audit for the node: stores the switch, bumps every endpoint. */
 int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement,
 			     struct fw_err *err);

@@ -43,6 +43,7 @@ static const struct fw_decision_name builtin[FW_DECISION_FIRST] = {
 	BUILTIN(FW_DECIDED_SERVICE_PORT, FW_VERDICT_DENY, "no such service port"),
 	BUILTIN(FW_DECIDED_SERVICE_EMPTY, FW_VERDICT_DENY, "service has no backend"),
 	BUILTIN(FW_DECIDED_SERVICE_DIFFERS, FW_VERDICT_DENY, "backends are judged differently"),
+	BUILTIN(FW_DECIDED_SERVICE_CHOSEN, FW_VERDICT_ALLOW, "the chosen backend is judged"),
 	BUILTIN(FW_DECIDED_SERVICE_WIDE, FW_VERDICT_DENY, "too many kinds of backends"),
 	BUILTIN(FW_DECIDED_RELATED, FW_VERDICT_ALLOW, "error of an allowed flow"),
 	BUILTIN(FW_DECIDED_TABLE_FULL, FW_VERDICT_DENY, "flow table full"),

@@ -57,7 +57,10 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *poll_on, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
-	bool late; /* some endpoint is */
+	struct fw_postnat *postnat; /* NULL where there is no nf_tables for us */
+	struct event *heard, *exact_retry;
+	char exact_problem[FW_ERR_TEXT]; /* why the chain does not stand, "" when it does */
+	bool late;			 /* some endpoint is */
 	bool recalled;
 	uint64_t remembered; /* digest of what the file says */
 	int remember_failed;
@@ -135,6 +138,19 @@ void fw_agent_refresh(struct fw_agent *agent, struct fw_agent_endpoint *endpoint
 void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info);
 void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */
 void fw_agent_promote_one(struct fw_agent *agent);
+
+/*
+ * exact.c: the chain after DNAT. Joined before tables are applied, settled after the grace period
+ * that follows; open never fails for want of nf_tables: only services that need it do. -ENOMEM.
+ */
+#define FW_AGENT_EXACT_DENIED "services whose backends are judged differently are denied"
+int fw_agent_exact_open(struct fw_agent *agent);
+void fw_agent_exact_close(struct fw_agent *agent);
+void fw_agent_exact_join(struct fw_agent *agent);
+void fw_agent_exact_settle(struct fw_agent *agent);
+/* Stores the switch, with the chain before or after it. */
+int fw_agent_exact_enforcement(struct fw_agent *agent, enum fw_enforcement enforcement,
+			       struct fw_err *err);
 
 /* seed.c: connections of endpoints marked late, from conntrack into their flow tables. */
 void fw_agent_seed(struct fw_agent *agent);

@@ -165,6 +165,7 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	if (!endpoints)
 		return fw_err_errno(err, -ENOMEM, "endpoints");
 	agent->applies++;
+	fw_agent_exact_join(agent);
 	r = fw_apply_tables(agent->apply, agent->tables, endpoints, count, &stats, err);
 	if (r < 0)
 		return r;
@@ -246,6 +247,8 @@ static void finished(struct fw_agent *agent, int r, const struct fw_err *err)
 		return;
 	}
 	agent->unfinished_ns = 0;
+	if (!agent->failed) /* else the maps are not what the tables say */
+		fw_agent_exact_settle(agent);
 	if (agent->again) {
 		agent->again = false;
 		fw_agent_work(agent, 0);
