@@ -22,6 +22,10 @@ struct fw_decision_name {
 	char pending_rule[160];
 };
 
+#define FW_RULE_TEXT 160
+/* The same words for a compiled decision: "netpol shop/api[2]". */
+void fw_apply_rule_text(const struct fw_decision_row *row, char ret_text[FW_RULE_TEXT]);
+
 struct fw_apply;
 
 /*

@@ -319,6 +319,11 @@ static void rule_text(const struct fw_rule_name *rule, char *text, size_t size)
 		(void)snprintf(text, size, "%s %s%s%s", rule->kind, namespace, slash, rule->name);
 }
 
+void fw_apply_rule_text(const struct fw_decision_row *row, char ret_text[FW_RULE_TEXT])
+{
+	rule_text(&row->rule, ret_text, FW_RULE_TEXT);
+}
+
 static uint32_t word_of(const struct fw_decision_row *row, uint32_t id)
 {
 	uint32_t word = id;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "node/conntrack.h"
 #include "node/inside.h"
 
 #define POLL_MS	   20
@@ -221,6 +222,8 @@ static int make_parts(struct fw_agent *agent, struct fw_err *err)
 	if (r == 0 && (r = fw_grace_new(agent->base, agent->datapath, fw_agent_graced, agent,
 					&agent->grace)) < 0)
 		(void)fw_err_errno(err, r, "grace periods");
+	if (r == 0)
+		fw_flows_set_chosen(agent->flows, fw_agent_chosen, agent);
 	if (r == 0 && (r = fw_agent_exact_open(agent)) < 0)
 		(void)fw_err_errno(err, r, "the chain after DNAT");
 	if (r == 0 && agent->options.enforcement >= 0)
@@ -289,6 +292,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 	}
 	fw_agent_keep_nothing(agent);
 	fw_agent_exact_close(agent);
+	fw_conntrack_close(&agent->conntrack);
 	fw_flows_free(&agent->flows);
 	fw_apply_free(&agent->apply);
 	fw_tables_free(&agent->tables);

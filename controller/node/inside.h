@@ -59,6 +59,7 @@ struct fw_agent {
 	uint64_t tickets, sequence;
 	struct fw_postnat *postnat; /* NULL where there is no nf_tables for us */
 	struct event *heard, *exact_retry;
+	struct mnl_socket *conntrack;	 /* for chosen.c */
 	char exact_problem[FW_ERR_TEXT]; /* why the chain does not stand, "" when it does */
 	bool late;			 /* some endpoint is */
 	bool recalled;
@@ -151,6 +152,10 @@ void fw_agent_exact_settle(struct fw_agent *agent);
 /* Stores the switch, with the chain before or after it. */
 int fw_agent_exact_enforcement(struct fw_agent *agent, enum fw_enforcement enforcement,
 			       struct fw_err *err);
+
+/* chosen.c: for fw_flows_set_chosen(), with the agent as context */
+int fw_agent_chosen(const struct fw_choice_question *question, struct fw_choice *ret_choice,
+		    void *context);
 
 /* seed.c: connections of endpoints marked late, from conntrack into their flow tables. */
 void fw_agent_seed(struct fw_agent *agent);
