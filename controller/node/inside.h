@@ -175,6 +175,9 @@ bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *na
 		       const char *name);
 void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
 
+/* leaving.c: takes the object's place when it lacks backends that may have live connections. */
+void fw_agent_keep_leaving(struct fw_agent *agent, struct fw_object **object);
+
 /* recall.c: once, when both the source has told all it knows and the sandboxes are known. */
 void fw_agent_recall(struct fw_agent *agent);
 void fw_agent_remember(struct fw_agent *agent); /* writes when something changed */

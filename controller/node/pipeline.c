@@ -39,6 +39,7 @@ static void source_put(struct fw_object *object, void *context)
 
 	log_broken(agent, object);
 	fw_agent_keep_put(agent, object);
+	fw_agent_keep_leaving(agent, &object);
 	if (fw_model_put(agent->model, object, &changed) < 0)
 		(void)snprintf(agent->problem, sizeof(agent->problem),
 			       "no memory for an object: the last policy stays in force");
