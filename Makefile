@@ -28,7 +28,7 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -mllvm -disable-block-place
 	$(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-DFW_LOADS_IN_ORDER)
 
 # folder -> library, in link order (users first)
-LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/compile controller/kube controller/api controller/model \
+LAYERS := controller/ctl controller/node controller/show controller/check controller/flow controller/apply controller/postnat controller/compile controller/kube controller/api controller/model \
 	datapath/loader datapath/base
 lib_of = $(BUILD)/lib/$(subst /,-,$(1)).a
 objs_of = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

@@ -52,6 +52,8 @@ enum {
 	OPT_EVENTS,
 	OPT_LOG_LEVEL,
 	OPT_NO_PROMOTE,
+	OPT_AGREEING_ONLY,
+	OPT_SHARED_TABLE,
 	OPT_REMOVE,
 	OPT_CNI_CONF_DIR,
 	OPT_CNI_CACHE_DIR,
@@ -116,6 +118,10 @@ static const struct argp_option options[] = {
 	{0, 0, 0, 0, "Other:", 4},
 	{"no-promote", OPT_NO_PROMOTE, 0, 0,
 	 "leave hooks on clsact, do not promote them to tcx links", 4},
+	{"no-exact-services", OPT_AGREEING_ONLY, 0, 0,
+	 "make no nftables table: services whose backends are judged differently are denied", 4},
+	{"shared-table", OPT_SHARED_TABLE, 0, 0,
+	 "let others change the nftables table, as before Linux 6.9", 4},
 	{"remove", OPT_REMOVE, 0, 0,
 	 "take Podwall off this node and end: programs, pins and files of these places go, pods go "
 	 "on without a firewall",
@@ -335,6 +341,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case OPT_NO_PROMOTE:
 		agent->no_promote = true;
+		return 0;
+	case OPT_AGREEING_ONLY:
+		agent->agreeing_only = true;
+		return 0;
+	case OPT_SHARED_TABLE:
+		agent->shared_table = true;
 		return 0;
 	case OPT_REMOVE:
 		arguments->remove = true;

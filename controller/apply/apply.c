@@ -31,6 +31,7 @@ struct fw_apply {
 	bool adopted;	/* the copies agree with the maps */
 	bool bump_next; /* every flow is judged again at the next apply */
 	bool garbage;	/* fw_cells_collect() has something to do */
+	bool exact;	/* the chain after DNAT has every choice of the next tables */
 	char problem[FW_ERR_TEXT];
 	char log_problem[FW_ERR_TEXT];
 };
@@ -304,7 +305,8 @@ static int make_plan(struct fw_apply *apply, const struct fw_tables *tables,
 	if (r == 0)
 		r = plan_subjects(apply, change, count);
 	if (r == 0)
-		r = fw_peers_plan(&apply->peers, &change->plan, &apply->names, &change->peers);
+		r = fw_peers_plan(&apply->peers, &change->plan, &apply->names, apply->exact,
+				  &change->peers);
 	if (r == 0)
 		r = fw_carry(&apply->cells, &change->plan, &apply->peers, &change->peers);
 	return r < 0 ? fw_err_errno(err, r, "planning the change") : 0;
@@ -515,6 +517,21 @@ const char *fw_apply_subject(const struct fw_apply *apply, uint32_t slot)
 const char *fw_apply_problem(const struct fw_apply *apply)
 {
 	return apply->problem[0] ? apply->problem : apply->log_problem;
+}
+
+void fw_apply_set_exact(struct fw_apply *apply, bool exact)
+{
+	apply->exact = exact;
+}
+
+void fw_apply_set_postnat(struct fw_apply *apply, bool stands)
+{
+	struct fw_node *node = fw_datapath_node(apply->datapath);
+
+	if (__atomic_load_n(&node->postnat_ok, __ATOMIC_RELAXED) == stands)
+		return;
+	__atomic_store_n(&node->postnat_ok, stands, __ATOMIC_SEQ_CST);
+	fw_flip_bump_all(&apply->flip);
 }
 
 int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement,

@@ -22,6 +22,10 @@ struct fw_decision_name {
 	char pending_rule[160];
 };
 
+#define FW_RULE_TEXT 160
+/* The same words for a compiled decision: "netpol shop/api[2]". */
+void fw_apply_rule_text(const struct fw_decision_row *row, char ret_text[FW_RULE_TEXT]);
+
 struct fw_apply;
 
 /*
@@ -86,6 +90,13 @@ const char *fw_apply_subject(const struct fw_apply *apply, uint32_t slot);
 const char *fw_apply_problem(const struct fw_apply *apply);
 /* Something waits for fw_apply_finish(). */
 bool fw_apply_pending(const struct fw_apply *apply);
+/*
+ * Before fw_apply_tables(): whether the chain after DNAT has all choices of these tables (at first
+ * it has not). Without it, services whose backends are judged differently are denied.
+ */
+void fw_apply_set_exact(struct fw_apply *apply, bool exact);
+/* The node's word that the chain stands; bumps every endpoint when it changes. */
+void fw_apply_set_postnat(struct fw_apply *apply, bool stands);
 /* Enforce or Audit for the node: stores the switch, bumps every endpoint. */
 int fw_apply_set_enforcement(struct fw_apply *apply, enum fw_enforcement enforcement,
 			     struct fw_err *err);

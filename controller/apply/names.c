@@ -43,6 +43,7 @@ static const struct fw_decision_name builtin[FW_DECISION_FIRST] = {
 	BUILTIN(FW_DECIDED_SERVICE_PORT, FW_VERDICT_DENY, "no such service port"),
 	BUILTIN(FW_DECIDED_SERVICE_EMPTY, FW_VERDICT_DENY, "service has no backend"),
 	BUILTIN(FW_DECIDED_SERVICE_DIFFERS, FW_VERDICT_DENY, "backends are judged differently"),
+	BUILTIN(FW_DECIDED_SERVICE_CHOSEN, FW_VERDICT_ALLOW, "the chosen backend is judged"),
 	BUILTIN(FW_DECIDED_SERVICE_WIDE, FW_VERDICT_DENY, "too many kinds of backends"),
 	BUILTIN(FW_DECIDED_RELATED, FW_VERDICT_ALLOW, "error of an allowed flow"),
 	BUILTIN(FW_DECIDED_TABLE_FULL, FW_VERDICT_DENY, "flow table full"),
@@ -316,6 +317,11 @@ static void rule_text(const struct fw_rule_name *rule, char *text, size_t size)
 			       rule->name, rule->rule);
 	else
 		(void)snprintf(text, size, "%s %s%s%s", rule->kind, namespace, slash, rule->name);
+}
+
+void fw_apply_rule_text(const struct fw_decision_row *row, char ret_text[FW_RULE_TEXT])
+{
+	rule_text(&row->rule, ret_text, FW_RULE_TEXT);
 }
 
 static uint32_t word_of(const struct fw_decision_row *row, uint32_t id)

@@ -115,7 +115,23 @@ static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *se
 	return r;
 }
 
-static int want_services(const struct fw_cells_plan *plan, struct fw_names *names,
+/* Without the chain a leaving backend is not told apart: rows hold those for new connections. */
+static void want_groups(const struct fw_cells_plan *plan, const struct fw_service_row *from,
+			bool exact, struct fw_service *row)
+{
+	if (from->exact && exact)
+		row->flags = FW_SERVICE_EXACT;
+	for (uint32_t g = 0; g < from->group_count && g < FW_SERVICE_GROUPS; g++) {
+		if (from->group[g].leaving && !row->flags)
+			break;
+		row->group[g].peer_class = plan->class_id[from->group[g].peer_class];
+		row->group[g].port = from->group[g].port;
+		row->group[g].flags = from->group[g].leaving ? FW_GROUP_LEAVING : 0;
+		row->count++;
+	}
+}
+
+static int want_services(const struct fw_cells_plan *plan, struct fw_names *names, bool exact,
 			 struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
@@ -128,14 +144,7 @@ static int want_services(const struct fw_cells_plan *plan, struct fw_names *name
 
 		memcpy(key.addr, from->ip.b, sizeof(key.addr));
 		r = fw_names_service(names, from, &row.id);
-		if (from->group_count > FW_SERVICE_GROUPS)
-			row.state = FW_SERVICE_WIDE;
-		else
-			row.count = (__u8)from->group_count;
-		for (uint32_t g = 0; g < row.count; g++) {
-			row.group[g].peer_class = plan->class_id[from->group[g].peer_class];
-			row.group[g].port = from->group[g].port;
-		}
+		want_groups(plan, from, exact, &row);
 		if (r == 0)
 			r = fw_row_set_add(set, &key, &row);
 	}
@@ -304,7 +313,7 @@ static int plan_diffs(const struct fw_peers *peers, struct fw_peers_plan *plan)
 }
 
 int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
-		  struct fw_peers_plan *ret_peers)
+		  bool exact, struct fw_peers_plan *ret_peers)
 {
 	int r;
 
@@ -318,7 +327,7 @@ int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_
 	if (r == 0)
 		r = want_prefixes(plan, &ret_peers->prefixes);
 	if (r == 0)
-		r = want_services(plan, names, &ret_peers->services);
+		r = want_services(plan, names, exact, &ret_peers->services);
 	if (r == 0)
 		r = plan_diffs(peers, ret_peers);
 	if (r == 0) {

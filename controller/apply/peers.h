@@ -29,10 +29,10 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
  * Plans. Prefixes that do not fit lock the subjects with cells for their classes (in `plan`);
  * addresses that do not fit stay in the class of their prefix, those of services last of all, and
  * then subjects with cells for that class are locked; services are denied as unlisted ports:
- * plan->problem says so.
+ * plan->problem says so. `exact`: the chain after DNAT has every choice of the tables.
  */
 int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
-		  struct fw_peers_plan *ret_peers);
+		  bool exact, struct fw_peers_plan *ret_peers);
 void fw_peers_plan_done(struct fw_peers_plan *plan);
 bool fw_peers_differ(const struct fw_peers_plan *plan);
 int fw_peers_write(struct fw_peers *peers, struct fw_peers_plan *plan, struct fw_apply_stats *stats,

@@ -50,6 +50,8 @@ struct fw_answer {
  * the oracle. */
 void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *question,
 		     struct fw_answer *ret_answer);
+/* The order of fw_tables.backends, by what is asked. */
+int fw_backend_row_compare(const struct fw_backend_row *a, const struct fw_backend_row *b);
 /* UINT32_MAX when the pod is not in the tables. */
 uint32_t fw_tables_subject_of(const struct fw_tables *tables, const char *namespace,
 			      const char *name);

@@ -210,6 +210,19 @@ static char *explain_wide(const struct fw_service_row *row)
 	return text;
 }
 
+static char *explain_crowded(const struct fw_service_row *row)
+{
+	char ip[FW_IP_TEXT], *text = NULL;
+
+	if (asprintf(&text,
+		     "port \"%s\" at %s: more pods and backends than fit (%u, %u): denied for pods "
+		     "that may not reach all backends",
+		     row->port_name, fw_ip_format(&row->ip, ip), FW_CHOICES_MAX,
+		     FW_BACKENDS_MAX) < 0)
+		return NULL;
+	return text;
+}
+
 static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 {
 	size_t count = 0;
@@ -218,7 +231,8 @@ static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 	for (size_t i = 0; i < compiler->items.count; i++)
 		count += !!compiler->items.items[i]->broken;
 	for (size_t i = 0; i < tables->services_count; i++)
-		count += tables->services[i].state == FW_SERVICE_WIDE;
+		count +=
+			tables->services[i].state == FW_SERVICE_WIDE || tables->services[i].crowded;
 	tables->problems = calloc(count + 1, sizeof(*tables->problems));
 	if (!tables->problems)
 		return -ENOMEM;
@@ -236,25 +250,42 @@ static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 		if (row->state == FW_SERVICE_WIDE)
 			r = add_problem(tables, name_object("Service", row->namespace, row->name),
 					explain_wide(row));
+		else if (row->crowded)
+			r = add_problem(tables, name_object("Service", row->namespace, row->name),
+					explain_crowded(row));
 	}
 	return r;
 }
 
-int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct fw_tables *tables)
+static int emit_all(struct fw_compiler *compiler, const struct fw_model *model,
+		    struct fw_address_index *index, struct fw_tables *tables)
 {
 	int r = emit_classes(compiler, tables);
 
 	if (!r)
 		r = fw_emit_addresses(compiler, model, tables);
 	if (!r)
+		r = fw_address_index_make(tables, index);
+	if (!r)
 		r = fw_emit_prefixes(compiler, tables);
 	if (!r)
-		r = fw_emit_services(compiler, tables);
+		r = fw_emit_services(compiler, index, tables);
 	if (!r)
 		r = emit_subjects(compiler, tables);
 	if (!r)
+		r = fw_emit_choices(compiler, model, index, tables);
+	if (!r)
 		r = emit_pods(compiler, model, tables);
 	return r ? r : emit_problems(compiler, tables);
+}
+
+int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct fw_tables *tables)
+{
+	struct fw_address_index index = {0};
+	int r = emit_all(compiler, model, &index, tables);
+
+	free(index.slots);
+	return r;
 }
 
 void fw_tables_free(struct fw_tables **tables)
@@ -272,6 +303,8 @@ void fw_tables_free(struct fw_tables **tables)
 	free(t->addresses);
 	free(t->prefixes);
 	free(t->services);
+	free(t->choices);
+	free(t->backends);
 	free(t->pods);
 	free(t->problems);
 	fw_arena_free(&t->arena);

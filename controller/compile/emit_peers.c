@@ -127,12 +127,6 @@ int fw_emit_prefixes(struct fw_compiler *compiler, struct fw_tables *tables)
 	return 0;
 }
 
-/* Row of an address by hash: indexes into tables->addresses. */
-struct lookup {
-	uint32_t *slots;
-	size_t mask;
-};
-
 static uint64_t hash_ip(const struct fw_ip *ip)
 {
 	uint64_t word[2];
@@ -141,35 +135,35 @@ static uint64_t hash_ip(const struct fw_ip *ip)
 	return fw_hash_mix(word[0], word[1]);
 }
 
-static int make_lookup(const struct fw_tables *tables, struct lookup *lookup)
+int fw_address_index_make(const struct fw_tables *tables, struct fw_address_index *ret_index)
 {
 	size_t cap = 16;
 
 	while (cap < tables->addresses_count * 2)
 		cap *= 2;
-	lookup->mask = cap - 1;
-	lookup->slots = malloc(cap * sizeof(*lookup->slots));
-	if (!lookup->slots)
+	ret_index->mask = cap - 1;
+	ret_index->slots = malloc(cap * sizeof(*ret_index->slots));
+	if (!ret_index->slots)
 		return -ENOMEM;
-	memset(lookup->slots, 0xff, cap * sizeof(*lookup->slots));
+	memset(ret_index->slots, 0xff, cap * sizeof(*ret_index->slots));
 	for (size_t i = 0; i < tables->addresses_count; i++) {
-		size_t at = hash_ip(&tables->addresses[i].ip) & lookup->mask;
+		size_t at = hash_ip(&tables->addresses[i].ip) & ret_index->mask;
 
-		while (lookup->slots[at] != NONE)
-			at = (at + 1) & lookup->mask;
-		lookup->slots[at] = (uint32_t)i;
+		while (ret_index->slots[at] != NONE)
+			at = (at + 1) & ret_index->mask;
+		ret_index->slots[at] = (uint32_t)i;
 	}
 	return 0;
 }
 
-static uint32_t class_of(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			 const struct lookup *lookup, const struct fw_ip *ip)
+uint32_t fw_address_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			  const struct fw_address_index *index, const struct fw_ip *ip)
 {
 	const struct fw_boundary *boundary;
 
-	for (size_t at = hash_ip(ip) & lookup->mask; lookup->slots[at] != NONE;
-	     at = (at + 1) & lookup->mask) {
-		const struct fw_address_row *row = &tables->addresses[lookup->slots[at]];
+	for (size_t at = hash_ip(ip) & index->mask; index->slots[at] != NONE;
+	     at = (at + 1) & index->mask) {
+		const struct fw_address_row *row = &tables->addresses[index->slots[at]];
 
 		if (fw_ip_equal(&row->ip, ip))
 			return row->peer_class;
@@ -178,8 +172,18 @@ static uint32_t class_of(const struct fw_compiler *compiler, const struct fw_tab
 	return boundary ? boundary->class->rank : FW_TABLES_WORLD;
 }
 
+static bool comes_after(const struct fw_service_row *row, uint32_t at, uint32_t class,
+			uint16_t port, bool leaving)
+{
+	if (row->group[at].leaving != leaving)
+		return row->group[at].leaving;
+	if (row->group[at].peer_class != class)
+		return row->group[at].peer_class > class;
+	return row->group[at].port > port;
+}
+
 /* False when a ninth kind of backend comes. */
-static bool add_group(struct fw_service_row *row, uint32_t class, uint16_t port)
+static bool add_group(struct fw_service_row *row, uint32_t class, uint16_t port, bool leaving)
 {
 	uint32_t at = row->group_count;
 
@@ -189,20 +193,18 @@ static bool add_group(struct fw_service_row *row, uint32_t class, uint16_t port)
 	}
 	if (row->group_count == FW_SERVICE_GROUPS)
 		return false;
-	for (; at; at--) { /* sorted: the order of backends means nothing */
-		if (row->group[at - 1].peer_class < class ||
-		    (row->group[at - 1].peer_class == class && row->group[at - 1].port < port))
-			break;
+	/* sorted: the order of backends means nothing */
+	for (; at && comes_after(row, at - 1, class, port, leaving); at--)
 		row->group[at] = row->group[at - 1];
-	}
 	row->group[at].peer_class = class;
 	row->group[at].port = port;
+	row->group[at].leaving = leaving;
 	row->group_count++;
 	return true;
 }
 
 static void add_backends(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			 const struct lookup *lookup, const struct fw_vip *vip,
+			 const struct fw_address_index *index, const struct fw_vip *vip,
 			 struct fw_service_row *row)
 {
 	const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
@@ -212,9 +214,25 @@ static void add_backends(const struct fw_compiler *compiler, const struct fw_tab
 		const struct fw_backend *backend = &ports->backends[four].items[i];
 
 		row->state = FW_SERVICE_RESOLVED;
-		if (!add_group(row, class_of(compiler, tables, lookup, &backend->ip),
-			       backend->port))
+		if (!add_group(row, fw_address_class(compiler, tables, index, &backend->ip),
+			       backend->port, false))
 			row->state = FW_SERVICE_WIDE;
+	}
+}
+
+/* After all that are for new connections. What does not fit is judged by the others. */
+static void add_leaving(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			const struct fw_address_index *index, const struct fw_vip *vip,
+			struct fw_service_row *row)
+{
+	const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+	int four = fw_ip_is4(&vip->ip);
+
+	for (size_t i = 0; row->state != FW_SERVICE_WIDE && i < ports->leaving[four].count; i++) {
+		const struct fw_backend *backend = &ports->leaving[four].items[i];
+
+		(void)add_group(row, fw_address_class(compiler, tables, index, &backend->ip),
+				backend->port, true);
 	}
 }
 
@@ -243,29 +261,30 @@ static int begin_service(const struct fw_vip *vip, struct fw_tables *tables,
 
 /* Two services that share (address, port, protocol) are one row with the backends of both, named by
  * the first. */
-int fw_emit_services(struct fw_compiler *compiler, struct fw_tables *tables)
+int fw_emit_services(struct fw_compiler *compiler, const struct fw_address_index *index,
+		     struct fw_tables *tables)
 {
 	const struct fw_vip *vips = compiler->vips.items;
-	struct lookup lookup = {0};
-	int r = make_lookup(tables, &lookup);
+	size_t next;
+	int r = 0;
 
 	tables->services = malloc((compiler->vips.count + 1) * sizeof(*tables->services));
 	if (!tables->services)
 		r = -ENOMEM;
-	for (size_t i = 0; !r && i < compiler->vips.count; i++) {
+	for (size_t i = 0; !r && i < compiler->vips.count; i = next) {
 		struct fw_service_row *row = &tables->services[tables->services_count];
 
-		if (i && same_vip(&vips[i - 1], &vips[i]))
-			row--;
-		else
-			r = begin_service(&vips[i], tables, row);
+		r = begin_service(&vips[i], tables, row);
 		if (r)
 			break;
-		tables->services_count = (size_t)(row - tables->services) + 1;
-		add_backends(compiler, tables, &lookup, &vips[i], row);
+		tables->services_count++;
+		for (next = i; next < compiler->vips.count && same_vip(&vips[i], &vips[next]);
+		     next++)
+			add_backends(compiler, tables, index, &vips[next], row);
+		for (size_t k = i; k < next; k++)
+			add_leaving(compiler, tables, index, &vips[k], row);
 		if (row->state == FW_SERVICE_WIDE)
 			row->group_count = 0;
 	}
-	free(lookup.slots);
 	return r;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/ip.h"
-#include "compile/compile.h"
+#include "compile/stages.h"
 #include "fw/abi.h"
 
 #define NONE UINT32_MAX
@@ -95,8 +95,8 @@ static const struct fw_cell_row *find_cell(const struct fw_tables *tables, uint3
 	return NULL;
 }
 
-static uint32_t decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
-		       uint32_t class, uint32_t key)
+uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
+			  uint32_t class, uint32_t key)
 {
 	const struct fw_cell_row *cell = find_cell(tables, subject, direction, class);
 	const struct fw_program_row *program = cell ? &tables->programs[cell->program] : NULL;
@@ -205,9 +205,11 @@ static bool judge_service(const struct fw_tables *tables, const struct fw_questi
 	}
 	for (uint32_t i = 0; i < row->group_count; i++) {
 		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
-		uint32_t decision =
-			decide(tables, question->subject, FW_EGRESS, row->group[i].peer_class, key);
+		uint32_t decision = fw_tables_decide(tables, question->subject, FW_EGRESS,
+						     row->group[i].peer_class, key);
 
+		if (row->group[i].leaving) /* a question is a new connection */
+			break;
 		if (first == NONE)
 			first = decision;
 		if (allows(tables, decision) != allows(tables, first)) {
@@ -234,8 +236,10 @@ void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *q
 	if (address && (address->flags & FW_PEER_SERVICE) && question->direction == FW_EGRESS &&
 	    judge_service(tables, question, address->flags & FW_PEER_SHARED, ret_answer))
 		return;
-	answer_decision(tables, decide(tables, question->subject, question->direction, class, key),
-			ret_answer);
+	answer_decision(
+		tables,
+		fw_tables_decide(tables, question->subject, question->direction, class, key),
+		ret_answer);
 }
 
 uint32_t fw_tables_subject_of(const struct fw_tables *tables, const char *namespace,

@@ -248,13 +248,16 @@ static void print_addresses(const struct fw_tables *tables, struct fw_buf *buf)
 struct group {
 	const struct fw_class_row *class;
 	uint16_t port;
+	bool leaving;
 };
 
 static int compare_groups(const void *left, const void *right)
 {
 	const struct group *a = left, *b = right;
-	int order = strcmp(a->class->label, b->class->label);
+	int order = (int)a->leaving - (int)b->leaving;
 
+	if (!order)
+		order = strcmp(a->class->label, b->class->label);
 	if (!order)
 		order = fw_digest_compare(&a->class->digest, &b->class->digest);
 	return order ? order : (int)a->port - (int)b->port;
@@ -269,16 +272,43 @@ static void print_service(const struct fw_tables *tables, const struct fw_servic
 	(void)fw_buf_printf(buf, "service %s %" PRIu16 "/", fw_ip_format(&row->ip, text),
 			    row->port);
 	print_protocol(row->protocol, buf);
-	(void)fw_buf_printf(buf, " %s/%s%s%s: %s\n", row->namespace, row->name,
-			    *row->port_name ? ":" : "", row->port_name, states[row->state]);
+	(void)fw_buf_printf(buf, " %s/%s%s%s: %s%s\n", row->namespace, row->name,
+			    *row->port_name ? ":" : "", row->port_name, states[row->state],
+			    row->exact ? ", exact" : "");
 	for (uint32_t i = 0; i < row->group_count; i++)
 		groups[i] = (struct group){.class = &tables->classes[row->group[i].peer_class],
-					   .port = row->group[i].port};
+					   .port = row->group[i].port,
+					   .leaving = row->group[i].leaving};
 	if (row->group_count)
 		qsort(groups, row->group_count, sizeof(*groups), compare_groups);
 	for (uint32_t i = 0; i < row->group_count; i++)
-		(void)fw_buf_printf(buf, "  %" PRIu16 " at %s\n", groups[i].port,
-				    groups[i].class->label);
+		(void)fw_buf_printf(buf, "  %" PRIu16 " at %s%s\n", groups[i].port,
+				    groups[i].class->label, groups[i].leaving ? ", leaving" : "");
+}
+
+static void print_choices(const struct fw_tables *tables, struct fw_buf *buf)
+{
+	char pod[FW_IP_TEXT], other[FW_IP_TEXT];
+
+	for (size_t i = 0; i < tables->choices_count; i++) {
+		const struct fw_choice_row *row = &tables->choices[i];
+
+		(void)fw_buf_printf(buf, "choice %s at %s %" PRIu16 "/",
+				    fw_ip_format(&row->pod, pod),
+				    fw_ip_format(&row->service, other), row->port);
+		print_protocol(row->protocol, buf);
+		(void)fw_buf_printf(buf, "\n");
+	}
+	for (size_t i = 0; i < tables->backends_count; i++) {
+		const struct fw_backend_row *row = &tables->backends[i];
+
+		(void)fw_buf_printf(buf, "backend %s to %s %" PRIu16 "/",
+				    fw_ip_format(&row->pod, pod),
+				    fw_ip_format(&row->backend, other), row->port);
+		print_protocol(row->protocol, buf);
+		(void)fw_buf_printf(buf, ": %s%s\n", row->allowed ? "allow" : "deny",
+				    row->firm ? " firm" : "");
+	}
 }
 
 static void print_rest(const struct fw_tables *tables, struct fw_buf *buf)
@@ -286,6 +316,7 @@ static void print_rest(const struct fw_tables *tables, struct fw_buf *buf)
 	print_addresses(tables, buf);
 	for (size_t i = 0; i < tables->services_count; i++)
 		print_service(tables, &tables->services[i], buf);
+	print_choices(tables, buf);
 	for (size_t i = 0; i < tables->pods_count; i++) {
 		const struct fw_pod_row *row = &tables->pods[i];
 

@@ -44,8 +44,10 @@ static void free_service(void *item)
 	struct fw_service_record *record = item;
 
 	for (size_t i = 0; i < record->port_count; i++) {
-		free(record->ports[i].backends[0].items);
-		free(record->ports[i].backends[1].items);
+		for (int four = 0; four < 2; four++) {
+			free(record->ports[i].backends[four].items);
+			free(record->ports[i].leaving[four].items);
+		}
 	}
 	free(record->ports);
 	fw_blob_drop(record->text);
@@ -180,58 +182,81 @@ static void find_slices(const struct fw_compiler *compiler, const struct fw_serv
 }
 
 /* Edge case 24: ready; where there is none, serving and terminating. */
-enum readiness { READY, DRAINING };
+enum readiness { READY, DRAINING, NOBODY };
 
 static bool is_wanted(const struct fw_slice_endpoint *endpoint, enum readiness readiness)
 {
-	return readiness == READY ? endpoint->ready : endpoint->serving && endpoint->terminating;
+	if (readiness == READY)
+		return endpoint->ready;
+	return readiness == DRAINING && endpoint->serving && endpoint->terminating;
 }
 
-static int add_slice(struct fw_service_ports *ports, const struct fw_endpoint_slice *slice,
-		     const struct fw_service_port *port, int four, enum readiness readiness)
+static bool is_port(const struct fw_slice_port *from, const struct fw_service_port *port)
 {
-	for (size_t p = 0; p < slice->port_count; p++) {
-		const struct fw_slice_port *from = &slice->ports[p];
-		int r = 0;
+	return from->protocol == port->protocol && from->port && !strcmp(from->name, port->name);
+}
 
-		if (from->protocol != port->protocol || !from->port ||
-		    strcmp(from->name, port->name))
+/* Those that kube-proxy uses when it uses `readiness`; with `leaving`, the others. */
+static int add_slice(struct fw_service_ports *ports, const struct fw_endpoint_slice *slice,
+		     const struct fw_slice_port *from, int four, enum readiness readiness,
+		     bool leaving)
+{
+	int r = leaving ? FW_ROOM(&ports->leaving[four], slice->endpoint_count)
+			: FW_ROOM(&ports->backends[four], slice->endpoint_count);
+
+	for (size_t i = 0; !r && i < slice->endpoint_count; i++) {
+		const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
+		struct fw_backend backend = {.ip = endpoint->ip, .port = from->port};
+
+		if (is_wanted(endpoint, readiness) == leaving || fw_ip_is4(&endpoint->ip) != !!four)
 			continue;
-		r = FW_ROOM(&ports->backends[four], slice->endpoint_count);
-		if (r)
-			return r;
-		for (size_t i = 0; i < slice->endpoint_count; i++) {
-			const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
+		if (leaving)
+			ports->leaving[four].items[ports->leaving[four].count++] = backend;
+		else
+			ports->backends[four].items[ports->backends[four].count++] = backend;
+	}
+	return r;
+}
 
-			if (!is_wanted(endpoint, readiness) || fw_ip_is4(&endpoint->ip) != !!four)
-				continue;
-			ports->backends[four].items[ports->backends[four].count++] =
-				(struct fw_backend){.ip = endpoint->ip, .port = from->port};
+static int add_slices(const struct fw_compiler *compiler, struct fw_service_record *record,
+		      size_t port, int four, size_t first, size_t end, enum readiness readiness,
+		      bool leaving)
+{
+	int r = 0;
+
+	for (size_t i = first; i < end; i++) {
+		const struct fw_endpoint_slice *slice = compiler->slice_order.items[i]->slice;
+
+		for (size_t p = 0; !r && !slice->fqdn && p < slice->port_count; p++) {
+			if (is_port(&slice->ports[p], &record->service->ports[port]))
+				r = add_slice(&record->ports[port], slice, &slice->ports[p], four,
+					      readiness, leaving);
 		}
 	}
-	return 0;
+	return r;
 }
 
+/*
+ * Who is listed and gets no new connection may have old ones: edge case 34. They are judged by it,
+ * so it is known as leaving.
+ */
 static int join(const struct fw_compiler *compiler, struct fw_service_record *record, size_t port,
 		int four, size_t first, size_t end)
 {
 	struct fw_service_ports *ports = &record->ports[port];
+	int readiness = READY;
 	int r = 0;
 
-	ports->backends[four].count = 0;
-	for (int readiness = READY; readiness <= DRAINING; readiness++) {
-		for (size_t i = first; !r && i < end; i++) {
-			const struct fw_endpoint_slice *slice =
-				compiler->slice_order.items[i]->slice;
-
-			if (!slice->fqdn)
-				r = add_slice(ports, slice, &record->service->ports[port], four,
-					      (enum readiness)readiness);
-		}
+	ports->backends[four].count = ports->leaving[four].count = 0;
+	for (; readiness < NOBODY; readiness++) {
+		r = add_slices(compiler, record, port, four, first, end, (enum readiness)readiness,
+			       false);
 		if (r || ports->backends[four].count)
-			return r;
+			break;
 	}
-	return 0;
+	return r ? r
+		 : add_slices(compiler, record, port, four, first, end, (enum readiness)readiness,
+			      true);
 }
 
 static int join_all(struct fw_compiler *compiler)

@@ -55,6 +55,7 @@ void fw_services_done(struct fw_compiler *compiler);
 
 /* subjects.c */
 int fw_stage_subjects(struct fw_compiler *compiler, const struct fw_model *model);
+struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struct fw_pod *pod);
 void fw_subject_drop(struct fw_compiler *compiler, struct fw_policy_subject *subject);
 void fw_subjects_done(struct fw_compiler *compiler);
 
@@ -90,6 +91,18 @@ int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct f
 int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct fw_tables *tables);
 int fw_emit_prefixes(struct fw_compiler *compiler, struct fw_tables *tables);
-int fw_emit_services(struct fw_compiler *compiler, struct fw_tables *tables);
+int fw_emit_services(struct fw_compiler *compiler, const struct fw_address_index *index,
+		     struct fw_tables *tables);
+int fw_address_index_make(const struct fw_tables *tables, struct fw_address_index *ret_index);
+uint32_t fw_address_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			  const struct fw_address_index *index, const struct fw_ip *ip);
+
+/* emit_choices.c: after the subjects; marks service rows */
+int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
+		    const struct fw_address_index *index, struct fw_tables *tables);
+
+/* judge.c: the decision of (subject, direction, class) for a FW_RANGE_KEY */
+uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
+			  uint32_t class, uint32_t key);
 
 #endif

@@ -177,6 +177,7 @@ struct fw_backend {
 
 struct fw_service_ports {
 	FW_LIST(struct fw_backend) backends[2]; /* IPv6, IPv4; unique */
+	FW_LIST(struct fw_backend) leaving[2];	/* listed, and not for new connections */
 };
 
 struct fw_service_record {
@@ -211,6 +212,12 @@ struct fw_service_ip {
 struct fw_slice_record {
 	const struct fw_endpoint_slice *slice;
 	char *namespace, *service;
+};
+
+/* Row of an address by hash: indexes into the tables' addresses. */
+struct fw_address_index {
+	uint32_t *slots;
+	size_t mask;
 };
 
 /* Some classes, by the terms that they hold; made at most once in a compile. */

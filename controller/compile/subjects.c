@@ -364,7 +364,7 @@ static int settle_member(struct fw_compiler *compiler, struct fw_member *member,
 	return r ? r : find_subject(compiler, member);
 }
 
-static struct fw_member *find_member(const struct fw_compiler *compiler, const struct fw_pod *pod)
+struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struct fw_pod *pod)
 {
 	size_t low = 0, high = compiler->pods.count;
 
@@ -393,7 +393,7 @@ static void stamp_sandboxes(struct fw_compiler *compiler, const struct fw_model 
 
 	for (size_t i = 0; i < count; i++) {
 		const struct fw_pod *pod = fw_model_pod_of_sandbox(model, sandboxes[i]);
-		struct fw_member *member = pod ? find_member(compiler, pod) : NULL;
+		struct fw_member *member = pod ? fw_member_find(compiler, pod) : NULL;
 
 		if (member)
 			member->sandbox_stamp = compiler->now;

@@ -101,12 +101,37 @@ struct fw_service_row {
 	const char *namespace;
 	const char *name;
 	const char *port_name;
+	bool exact;   /* every pod that may reach only some of its backends stands in choices */
+	bool crowded; /* they did not fit: denied where its backends are judged differently */
 	struct {
 		uint32_t peer_class;
 		uint16_t port;
-	} group[8];
+		bool leaving; /* of no backend that a new connection gets */
+	} group[8];	      /* those for new connections first */
 	uint32_t group_count;
 };
+
+/*
+ * Addresses of this node's pods that may reach some of a service's backends and not others: what
+ * they send there is judged after DNAT, by the backend that was chosen. Sorted, unique.
+ */
+struct fw_choice_row {
+	struct fw_ip pod, service;
+	uint16_t port;
+	uint8_t protocol;
+};
+
+/* And the backends of those services, leaving ones included, on their own ports. Sorted, unique. */
+struct fw_backend_row {
+	struct fw_ip pod, backend;
+	uint16_t port;
+	uint8_t protocol;
+	bool allowed;
+	bool firm; /* denied also while the node is in Audit */
+};
+
+#define FW_CHOICES_MAX	65536u	/* full: services from there on are denied where they differ */
+#define FW_BACKENDS_MAX 262144u /* the same */
 
 /* Which subject each pod of this node has. Sorted by (namespace, name). */
 struct fw_pod_row {
@@ -140,6 +165,8 @@ struct fw_tables {
 	FW_TABLES_ARRAY(fw_address_row, addresses);
 	FW_TABLES_ARRAY(fw_prefix_row, prefixes);
 	FW_TABLES_ARRAY(fw_service_row, services);
+	FW_TABLES_ARRAY(fw_choice_row, choices);
+	FW_TABLES_ARRAY(fw_backend_row, backends);
 	FW_TABLES_ARRAY(fw_pod_row, pods);
 	FW_TABLES_ARRAY(fw_problem, problems);
 	struct fw_arena *arena; /* owns every string above */

@@ -169,6 +169,17 @@ static void add_times(cJSON *answer, struct fw_agent *agent, bool *failed)
 	fw_add_number(times, "maxTotalMs", latency.max_total_ms, failed);
 }
 
+static void add_chain(cJSON *answer, const struct fw_agent *agent, bool *failed)
+{
+	struct fw_agent_chain chain = fw_agent_chain(agent);
+	cJSON *after = fw_add_object(answer, "afterDnat", failed);
+
+	fw_add_bool(after, "needed", chain.needed, failed);
+	fw_add_bool(after, "stands", chain.stands, failed);
+	fw_add_bool(after, "owned", chain.owned, failed);
+	fw_add_number(after, "rows", (double)chain.rows, failed);
+}
+
 static void add_head(cJSON *answer, struct fw_agent *agent, bool *failed)
 {
 	const struct fw_node *node = fw_datapath_node(fw_agent_datapath(agent));
@@ -210,6 +221,7 @@ cJSON *fw_op_status(struct fw_agent *agent)
 	add_policies(answer, agent, &failed);
 	add_objects(answer, agent, &failed);
 	fw_add_maps(fw_add_list(answer, "maps", &failed), agent, true, &failed);
+	add_chain(answer, agent, &failed);
 	add_times(answer, agent, &failed);
 	return finished(answer, failed);
 }

@@ -123,6 +123,23 @@ static void remember(struct fw_flows *flows, const struct fw_event *event,
 	open->decision = event->decision;
 }
 
+/* The backend and the rule about it stay with the flow for its last record. */
+static void remember_choice(struct fw_flows *flows, const struct fw_event *event,
+			    const struct fw_kept *kept, bool known)
+{
+	struct fw_open *open =
+		event->flow == FW_NO_SLOT ? NULL : fw_opens_find(flows->opens, event->flow);
+
+	if (!open || open->generation != (event->flow_ctl & (uint32_t)FW_CTL_GENERATION))
+		return;
+	fw_intern_drop(flows->interns, TAKE_PTR(open->chosen));
+	fw_intern_drop(flows->interns, TAKE_PTR(open->chosen_rule));
+	if (!known)
+		return;
+	open->chosen = fw_intern_hold(kept->atom[FW_KEPT_SERVICE]);
+	open->chosen_rule = fw_intern_hold(kept->atom[FW_KEPT_RULE]);
+}
+
 static void evicted(struct fw_flows *flows, const struct fw_event *event, struct fw_kept *kept)
 {
 	struct fw_open *open = fw_opens_find(flows->opens, event->flow);
@@ -151,6 +168,13 @@ static void evicted(struct fw_flows *flows, const struct fw_event *event, struct
 
 void fw_flows_event(struct fw_flows *flows, const struct fw_event *event)
 {
+	if (!fw_flows_wait_for_choice(flows, event))
+		fw_flows_event_chosen(flows, event, NULL, 0);
+}
+
+void fw_flows_event_chosen(struct fw_flows *flows, const struct fw_event *event,
+			   const struct fw_choice *choice, int result)
+{
 	static const uint8_t types[] = {
 		[FW_EVENT_NEW] = FW_RECORD_NEW,	      [FW_EVENT_DENY] = FW_RECORD_DENY,
 		[FW_EVENT_CHANGE] = FW_RECORD_CHANGE, [FW_EVENT_EVICT] = FW_RECORD_END,
@@ -175,6 +199,8 @@ void fw_flows_event(struct fw_flows *flows, const struct fw_event *event)
 	kept.atom[FW_KEPT_SERVICE] = fw_who_service(flows->who, event->service);
 	if (event->type != FW_EVENT_DROP)
 		fw_flows_decide(flows, &kept, event->decision);
+	if (choice)
+		fw_flows_choose(flows, event, choice, result, &kept);
 	count(&kept, event->count);
 	if (event->type == FW_EVENT_EVICT) {
 		evicted(flows, event, &kept);
@@ -189,5 +215,7 @@ void fw_flows_event(struct fw_flows *flows, const struct fw_event *event)
 	kept.repeats = event->suppressed;
 	if (event->type != FW_EVENT_DROP)
 		remember(flows, event, &kept);
+	if (event->type == FW_EVENT_NEW || event->type == FW_EVENT_CHANGE)
+		remember_choice(flows, event, &kept, choice && result == 0);
 	fw_flows_emit(flows, &kept);
 }

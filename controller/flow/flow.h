@@ -51,6 +51,8 @@ struct fw_record {
 	struct fw_party source; /* who opened the flow */
 	struct fw_party destination;
 	char service[FW_NAME_TEXT]; /* "shop/web:http", "" none */
+	char backend[FW_NAME_TEXT]; /* "web-0", "other/web-0", "192.0.2.1": chosen after us; "" not
+				       told */
 	char rule[160];
 	char rule_before[160]; /* CHANGE */
 	char pending_rule[160];
@@ -64,7 +66,7 @@ struct fw_flows; /* the record keeper */
 
 /*
  * Records kept in memory; the oldest goes when full, and is not "lost". Kept compactly, names
- * shared: 160 bytes each, 10 MiB for the default; beside it about 4 MiB of name caches and 136
+ * shared: 160 bytes each, 10 MiB for the default; beside it about 4 MiB of name caches and 152
  * bytes per flow that is open.
  */
 #define FW_HISTORY_DEFAULT 65536u
@@ -73,6 +75,34 @@ int fw_flows_new(struct fw_datapath *datapath, const struct fw_model *model,
 		 const struct fw_apply *apply, size_t history, struct fw_flows **ret_flows,
 		 struct fw_err *err);
 void fw_flows_free(struct fw_flows **flows);
+
+/* A flow to a service whose backends policy tells apart: what became of it. */
+struct fw_choice_question {
+	uint32_t slot; /* endpoint row */
+	uint8_t protocol;
+	struct fw_ip pod, service;
+	uint16_t pod_port, port;
+};
+
+struct fw_choice {
+	struct fw_ip backend;
+	uint16_t port;
+	bool allowed;
+	bool audited;				/* denied, and the node lets it pass */
+	const struct fw_decision_row *decision; /* by tables that are valid until the next call */
+};
+
+/* 0; -ENOENT when no backend was reached; another error when it cannot be told. */
+typedef int (*fw_flow_chosen)(const struct fw_choice_question *question,
+			      struct fw_choice *ret_choice, void *context);
+/*
+ * Whom to ask about such flows, some milliseconds after their first packet: by then conntrack
+ * knows, or the packet was dropped. Records of them wait for the answer; at most FW_CHOICES_PENDING
+ * at a time, the others say only that the chosen backend is judged.
+ */
+#define FW_CHOICES_PENDING 256u
+void fw_flows_set_chosen(struct fw_flows *flows, fw_flow_chosen chosen, void *context);
+
 /*
  * Takes events from the ring buffer without waiting, a few thousand at most; about every 20 ms.
  * Returns records made, or -errno.
@@ -118,7 +148,7 @@ size_t fw_flows_held(const struct fw_flows *flows);
  *   sequence        of this daemon, counts by one
  *   verdict         "ALLOW" | "DENY" | "REJECT"; pending the same; audited, inexact: bool
  *   reason          name in reasons.h; tcpFlags: number; protocol: IP protocol number
- *   rule, ruleBefore (CHANGE), pendingRule, service: text, "" none
+ *   rule, ruleBefore (CHANGE), pendingRule, service, backend: text, "" none
  *   source, destination   {entity}: "pod", "world", "unknown-pod", "node", "host", "service"
  *   repeats         number; packets, bytes {forward, backward}; durationNs; flow (absent: none)
  * Control, C1 and bidirectional characters are written as \u escapes.

@@ -164,6 +164,7 @@ int fw_flows_poll(struct fw_flows *flows)
 
 	look_at_clocks(flows);
 	fw_who_refresh(flows->who);
+	fw_flows_settle_choices(flows, false);
 	flows->budget = FW_EVENTS_PER_POLL;
 	r = ring_buffer__consume(flows->ring);
 	if (r == -ECANCELED)
@@ -186,6 +187,7 @@ void fw_flows_flush(struct fw_flows *flows, uint32_t region)
 	do
 		(void)fw_flows_poll(flows);
 	while (fw_flows_behind(flows) && ++polls < FLUSH_POLLS_MAX);
+	fw_flows_settle_choices(flows, true);
 	fw_sweeper_flush(flows->sweeper, region, fw_flows_swept, flows);
 }
 
@@ -195,6 +197,7 @@ int fw_flows_sweep(struct fw_flows *flows, struct fw_err *err)
 
 	if (r < 0)
 		return fw_err_errno(err, r, "ring buffer %s", fw_map_name(FW_MAP_EVENTS));
+	fw_flows_settle_choices(flows, true);
 	return fw_sweeper_pass(flows->sweeper, fw_flows_swept, flows, err);
 }
 

@@ -99,7 +99,8 @@ static uint64_t last_packet(const struct fw_flows *flows, const struct fw_open *
 void fw_flows_rename(struct fw_flows *flows, const struct fw_open *open, struct fw_kept *kept)
 {
 	struct fw_atom *atoms[] = {open->local_name, open->remote_name,
-				   fw_who_service(flows->who, open->service)};
+				   open->chosen ? fw_intern_hold(open->chosen)
+						: fw_who_service(flows->who, open->service)};
 	uint8_t places[] = {FW_KEPT_SOURCE, FW_KEPT_DESTINATION, FW_KEPT_SERVICE};
 
 	if (!open->egress) {
@@ -129,6 +130,10 @@ static void describe(struct fw_flows *flows, const struct fw_open *open,
 	kept->family = fw_ip_is4(&kept->source) || fw_ip_is4(&kept->destination) ? 4 : 6;
 	fw_flows_rename(flows, open, kept);
 	fw_flows_decide(flows, kept, open->decision);
+	if (!open->chosen_rule)
+		return;
+	fw_intern_drop(flows->interns, kept->atom[FW_KEPT_RULE]);
+	kept->atom[FW_KEPT_RULE] = fw_intern_hold(open->chosen_rule);
 }
 
 /* Denied packets that no record has told of become one record. */
@@ -163,7 +168,9 @@ void fw_flows_end(struct fw_flows *flows, struct fw_open *open, struct fw_kept *
 		kept->packets[d] = open->packets[forward ^ d];
 		kept->bytes[d] = open->bytes[forward ^ d];
 	}
-	if (open->was_allowed)
+	/* a service that did not answer at first, and did when another backend was chosen */
+	if (open->was_allowed || ((open->decision & FW_DECISION_ID) == FW_DECIDED_SERVICE_CHOSEN &&
+				  open->packets[forward ^ 1]))
 		fw_flows_emit(flows, kept);
 	else
 		fw_kept_drop(flows->interns, kept);

@@ -94,6 +94,17 @@ static void expand_text(const struct fw_atom *atom, char *ret_text, size_t size)
 		(void)copy_text(fw_atom_bytes(atom, &len), ret_text, size);
 }
 
+/* The service, and behind its NUL the backend where one is known. */
+static void expand_service(const struct fw_atom *atom, struct fw_record *ret_record)
+{
+	size_t len = 0, service;
+	const char *text = atom ? fw_atom_bytes(atom, &len) : "";
+
+	service = copy_text(text, ret_record->service, sizeof(ret_record->service));
+	(void)copy_text(len > service + 1 ? text + service + 1 : "", ret_record->backend,
+			sizeof(ret_record->backend));
+}
+
 static void expand_party(const struct fw_atom *atom, const struct fw_ip *ip, uint16_t port,
 			 struct fw_party *ret_party)
 {
@@ -127,7 +138,7 @@ void fw_kept_expand(const struct fw_kept *kept, struct fw_record *ret_record)
 	expand_party(kept->atom[FW_KEPT_SOURCE], &kept->source, kept->source_port, &r->source);
 	expand_party(kept->atom[FW_KEPT_DESTINATION], &kept->destination, kept->destination_port,
 		     &r->destination);
-	expand_text(kept->atom[FW_KEPT_SERVICE], r->service, sizeof(r->service));
+	expand_service(kept->atom[FW_KEPT_SERVICE], r);
 	expand_text(kept->atom[FW_KEPT_RULE], r->rule, sizeof(r->rule));
 	expand_text(kept->atom[FW_KEPT_BEFORE], r->rule_before, sizeof(r->rule_before));
 	expand_text(kept->atom[FW_KEPT_PENDING], r->pending_rule, sizeof(r->pending_rule));

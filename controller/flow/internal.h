@@ -23,7 +23,16 @@ struct fw_subscriber {
 	void *context;
 };
 
+struct fw_pending_choice {
+	struct fw_event event;
+	uint64_t queued_ns;
+};
+
 struct fw_flows {
+	fw_flow_chosen chosen; /* NULL: nobody knows */
+	void *chosen_context;
+	size_t pending_count;
+	struct fw_pending_choice pending[FW_CHOICES_PENDING];
 	struct fw_datapath *datapath; /* borrowed */
 	struct fw_interns *interns;
 	struct fw_who *who;
@@ -57,6 +66,16 @@ void fw_flows_ports(struct fw_kept *kept, uint16_t local, uint16_t remote);
 void fw_flows_rename(struct fw_flows *flows, const struct fw_open *open, struct fw_kept *kept);
 /* One event of the ring buffer. */
 void fw_flows_event(struct fw_flows *flows, const struct fw_event *event);
+/* The same for a flow whose choice was asked for (chosen.c); NULL: it was not. */
+void fw_flows_event_chosen(struct fw_flows *flows, const struct fw_event *event,
+			   const struct fw_choice *choice, int result);
+/* True when the event waits for its answer. Those of the same flow before it go first. */
+bool fw_flows_wait_for_choice(struct fw_flows *flows, const struct fw_event *event);
+/* Those that have waited long enough; `all`: every one. */
+void fw_flows_settle_choices(struct fw_flows *flows, bool all);
+/* What the answer makes of a record. */
+void fw_flows_choose(struct fw_flows *flows, const struct fw_event *event,
+		     const struct fw_choice *choice, int result, struct fw_kept *kept);
 /* One flow that the sweeper tells of. */
 void fw_flows_swept(const struct fw_sweep_flow *flow, void *context);
 /* The last record of a flow, from its entry; drops the entry. */

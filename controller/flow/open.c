@@ -71,6 +71,8 @@ static void forget(struct fw_opens *opens, struct fw_open *open)
 {
 	fw_intern_drop(opens->interns, TAKE_PTR(open->local_name));
 	fw_intern_drop(opens->interns, TAKE_PTR(open->remote_name));
+	fw_intern_drop(opens->interns, TAKE_PTR(open->chosen));
+	fw_intern_drop(opens->interns, TAKE_PTR(open->chosen_rule));
 }
 
 void fw_opens_free(struct fw_opens **opens)

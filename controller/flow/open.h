@@ -32,6 +32,8 @@ struct fw_open {
 	struct fw_ip local;
 	struct fw_atom *local_name; /* owned references */
 	struct fw_atom *remote_name;
+	struct fw_atom *chosen; /* service and backend, where that is known, and the rule */
+	struct fw_atom *chosen_rule;
 	uint64_t packets[2], bytes[2]; /* by fw_direction, as far as the sweeper has told */
 	uint64_t last[2];	       /* the slot's counters when it last told */
 	uint64_t reported;	       /* denied packets that records have told of */

@@ -360,3 +360,35 @@ struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service)
 
 	return text ? fw_intern_get(who->interns, text, strlen(text)) : NULL;
 }
+
+struct fw_atom *fw_who_backend(struct fw_who *who, uint32_t service, const struct fw_ip *backend)
+{
+	const char *text = fw_apply_service(who->apply, service);
+	const struct fw_pod *pod = fw_model_pod_by_ip(who->model, backend);
+	size_t namespace = pod ? strlen(pod->object.namespace) : 0;
+	struct fw_atom *atom = NULL;
+	char ip[FW_IP_TEXT];
+	struct fw_buf buf;
+
+	fw_buf_init(&buf, 1024);
+	(void)fw_buf_printf(&buf, "%s%c", text ? text : "", 0);
+	if (!pod)
+		(void)fw_buf_printf(&buf, "%s", fw_ip_format(backend, ip));
+	else if (text && !strncmp(text, pod->object.namespace, namespace) && text[namespace] == '/')
+		(void)fw_buf_printf(&buf, "%s", pod->object.name);
+	else
+		(void)fw_buf_printf(&buf, "%s/%s", pod->object.namespace, pod->object.name);
+	(void)fw_buf_append(&buf, "", 1);
+	if (!buf.error)
+		atom = fw_intern_get(who->interns, buf.data, buf.len - 1);
+	fw_buf_done(&buf);
+	return atom;
+}
+
+struct fw_atom *fw_who_row(struct fw_who *who, const struct fw_decision_row *row, uint8_t direction)
+{
+	char text[FW_RULE_TEXT];
+
+	fw_apply_rule_text(row, text);
+	return rule_atom(who, text, direction);
+}

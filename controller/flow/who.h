@@ -48,6 +48,12 @@ void fw_who_decision(struct fw_who *who, uint32_t decision, uint8_t direction,
  */
 uint32_t fw_who_service_at(const struct fw_who *who, const struct fw_ip *ip, uint16_t port,
 			   uint8_t protocol);
+/* The service with the backend's name behind its NUL ("web-0", with the namespace where it is
+ * another than the service's). A new reference, NULL without memory. */
+struct fw_atom *fw_who_backend(struct fw_who *who, uint32_t service, const struct fw_ip *backend);
+/* The words of a compiled decision, in this direction. A new reference. */
+struct fw_atom *fw_who_row(struct fw_who *who, const struct fw_decision_row *row,
+			   uint8_t direction);
 /* "shop/web:http"; a new reference, NULL for none. */
 struct fw_atom *fw_who_service(struct fw_who *who, uint32_t service);
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "node/conntrack.h"
 #include "node/inside.h"
 
 #define POLL_MS	   20
@@ -222,9 +223,13 @@ static int make_parts(struct fw_agent *agent, struct fw_err *err)
 	if (r == 0 && (r = fw_grace_new(agent->base, agent->datapath, fw_agent_graced, agent,
 					&agent->grace)) < 0)
 		(void)fw_err_errno(err, r, "grace periods");
+	if (r == 0)
+		fw_flows_set_chosen(agent->flows, fw_agent_chosen, agent);
+	if (r == 0 && (r = fw_agent_exact_open(agent)) < 0)
+		(void)fw_err_errno(err, r, "the chain after DNAT");
 	if (r == 0 && agent->options.enforcement >= 0)
-		r = fw_apply_set_enforcement(agent->apply,
-					     (enum fw_enforcement)agent->options.enforcement, err);
+		r = fw_agent_exact_enforcement(
+			agent, (enum fw_enforcement)agent->options.enforcement, err);
 	if (r == 0)
 		r = fw_agent_open_source(agent, err);
 	if (r < 0)
@@ -289,6 +294,8 @@ void fw_agent_free(struct fw_agent **agent_at)
 	}
 	fw_agent_keep_nothing(agent);
 	fw_agent_miss_nothing(agent);
+	fw_agent_exact_close(agent);
+	fw_conntrack_close(&agent->conntrack);
 	fw_flows_free(&agent->flows);
 	fw_apply_free(&agent->apply);
 	fw_tables_free(&agent->tables);
@@ -304,6 +311,7 @@ void fw_agent_free(struct fw_agent **agent_at)
 	free_event(agent->promote);
 	free_event(agent->wake);
 	free_event(agent->see);
+	free_event(agent->exact_retry);
 	fw_close_fd(&agent->run_lock);
 	fw_close_fd(&agent->pin_lock);
 	free(agent);
@@ -324,7 +332,7 @@ void fw_agent_rescan(struct fw_agent *agent)
 int fw_agent_set_enforcement(struct fw_agent *agent, enum fw_enforcement enforcement,
 			     struct fw_err *err)
 {
-	int r = fw_apply_set_enforcement(agent->apply, enforcement, err);
+	int r = fw_agent_exact_enforcement(agent, enforcement, err);
 
 	if (r == 0)
 		fw_agent_log(agent, FW_LOG_WARNING, "enforcement of this node is now %s",

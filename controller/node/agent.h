@@ -36,6 +36,8 @@ struct fw_agent_options {
 	struct fw_sizes sizes;
 	size_t history;
 	bool no_promote;
+	bool agreeing_only; /* no chain after DNAT: services whose backends differ are denied */
+	bool shared_table;  /* do not own the chain's table, as before Linux 6.9 */
 	void (*log)(enum fw_log_level level, const char *text, void *context);
 	void *log_context;
 };
@@ -66,6 +68,14 @@ struct fw_agent_counts {
 	size_t in_sandbox;
 	uint64_t
 		promotion_turns; /* how often it was time to promote one, whether or not it could */
+};
+
+/* The chain after DNAT. */
+struct fw_agent_chain {
+	bool needed; /* some pod here may reach some backends of a service only */
+	bool stands;
+	bool owned;  /* nobody else can change it while this process lives */
+	size_t rows; /* elements of its sets */
 };
 
 struct fw_agent;
@@ -119,6 +129,7 @@ const struct fw_apply *fw_agent_apply(const struct fw_agent *agent);
 const struct fw_flows *fw_agent_flows(const struct fw_agent *agent);
 struct fw_datapath *fw_agent_datapath(const struct fw_agent *agent);
 const struct fw_agent_options *fw_agent_opts(const struct fw_agent *agent);
+struct fw_agent_chain fw_agent_chain(const struct fw_agent *agent);
 struct fw_agent_latency fw_agent_latency(const struct fw_agent *agent);
 uint64_t fw_agent_applied(const struct fw_agent *agent);    /* revision that the maps hold */
 uint64_t fw_agent_started_ns(const struct fw_agent *agent); /* CLOCK_REALTIME */

@@ -26,6 +26,7 @@
 struct walk {
 	fw_connection_visit visit;
 	void *context;
+	bool any; /* also half-open and unanswered ones */
 };
 
 /* The attributes of one nest by number; `max` is the highest that is wanted. */
@@ -125,15 +126,61 @@ static int on_message(const struct nlmsghdr *message, void *data)
 	    !take_tuple(list.at[CTA_TUPLE_ORIG], &connection.protocol, &connection.original) ||
 	    !take_tuple(list.at[CTA_TUPLE_REPLY], &connection.protocol, &connection.reply))
 		return MNL_CB_OK;
-	if (is_wanted(&list, connection.protocol))
+	if (walk->any || is_wanted(&list, connection.protocol))
 		walk->visit(&connection, walk->context);
 	return MNL_CB_OK;
 }
 
-static void close_socket(struct mnl_socket **socket)
+void fw_conntrack_close(struct mnl_socket **socket)
 {
 	if (*socket)
 		(void)mnl_socket_close(*socket);
+	*socket = NULL;
+}
+
+int fw_conntrack_open(struct mnl_socket **ret_socket)
+{
+	const struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int r = socket ? 0 : -errno;
+
+	if (r == 0 && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		r = -errno;
+	if (r == 0 && setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience,
+				 sizeof(patience)) < 0)
+		r = -errno;
+	if (r < 0)
+		fw_conntrack_close(&socket);
+	else
+		*ret_socket = socket;
+	return r;
+}
+
+static void put_ip(struct nlmsghdr *message, const struct fw_tuple *tuple)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, CTA_TUPLE_IP);
+
+	if (fw_ip_is4(&tuple->source)) {
+		mnl_attr_put_u32(message, CTA_IP_V4_SRC, fw_ip_to4(&tuple->source));
+		mnl_attr_put_u32(message, CTA_IP_V4_DST, fw_ip_to4(&tuple->destination));
+	} else {
+		mnl_attr_put(message, CTA_IP_V6_SRC, 16, tuple->source.b);
+		mnl_attr_put(message, CTA_IP_V6_DST, 16, tuple->destination.b);
+	}
+	mnl_attr_nest_end(message, nest);
+}
+
+static void put_tuple(struct nlmsghdr *message, uint8_t protocol, const struct fw_tuple *tuple)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, CTA_TUPLE_ORIG), *inner;
+
+	put_ip(message, tuple);
+	inner = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(message, CTA_PROTO_NUM, protocol);
+	mnl_attr_put_u16(message, CTA_PROTO_SRC_PORT, htons(tuple->source_port));
+	mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, htons(tuple->destination_port));
+	mnl_attr_nest_end(message, inner);
+	mnl_attr_nest_end(message, nest);
 }
 
 static int ask(const struct mnl_socket *socket, char *buffer, uint32_t sequence)
@@ -166,23 +213,52 @@ static int read_all(const struct mnl_socket *socket, char *buffer, uint32_t sequ
 	return more == MNL_CB_ERROR ? -errno : 0;
 }
 
+static void keep_connection(const struct fw_connection *connection, void *context)
+{
+	*(struct fw_connection *)context = *connection;
+}
+
+int fw_conntrack_find(struct mnl_socket *socket, uint8_t protocol, const struct fw_tuple *original,
+		      struct fw_connection *ret_connection)
+{
+	static uint32_t sequence;
+	_cleanup_free_ char *buffer = malloc(ANSWER_BYTES);
+	struct fw_connection found = {0};
+	struct walk walk = {.visit = keep_connection, .context = &found, .any = true};
+	struct nlmsghdr *header;
+	struct nfgenmsg *body;
+	int r;
+
+	if (!buffer)
+		return -ENOMEM;
+	header = mnl_nlmsg_put_header(buffer);
+	header->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header->nlmsg_seq = ++sequence;
+	body = mnl_nlmsg_put_extra_header(header, sizeof(*body));
+	*body = (struct nfgenmsg){.nfgen_family = fw_ip_is4(&original->source) ? AF_INET : AF_INET6,
+				  .version = NFNETLINK_V0};
+	put_tuple(header, protocol, original);
+	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
+		return -errno;
+	r = read_all(socket, buffer, sequence, &walk);
+	if (r == 0 && !found.protocol)
+		r = -ENOENT;
+	if (r == 0)
+		*ret_connection = found;
+	return r;
+}
+
 int fw_conntrack_walk(fw_connection_visit visit, void *context, struct fw_err *err)
 {
-	_cleanup_(close_socket) struct mnl_socket *socket =
-		mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	const struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+	_cleanup_(fw_conntrack_close) struct mnl_socket *socket = NULL;
 	_cleanup_free_ char *buffer = malloc(ANSWER_BYTES);
 	struct walk walk = {.visit = visit, .context = context};
 	const uint32_t sequence = (uint32_t)time(NULL);
-	int r = socket ? 0 : -errno;
+	int r = fw_conntrack_open(&socket);
 
 	if (!buffer)
 		return fw_err_errno(err, -ENOMEM, "conntrack");
-	if (r == 0 && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		r = -errno;
-	if (r == 0 && setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &patience,
-				 sizeof(patience)) < 0)
-		r = -errno;
 	if (r == 0)
 		r = ask(socket, buffer, sequence);
 	if (r == 0)

@@ -58,9 +58,13 @@ struct fw_agent {
 	uint64_t unfinished_ns; /* since when something waits for finish, 0: nothing does */
 	struct event *work, *finish, *poll, *poll_on, *sweep, *check, *promote, *wake, *see;
 	uint64_t tickets, sequence;
-	bool late;		      /* some endpoint is */
-	bool recalled, recall_failed; /* the file was read; not whole */
-	uint64_t remembered;	      /* digest of what the file says */
+	struct fw_postnat *postnat; /* NULL where there is no nf_tables for us */
+	struct event *heard, *exact_retry;
+	struct mnl_socket *conntrack;	 /* for chosen.c */
+	char exact_problem[FW_ERR_TEXT]; /* why the chain does not stand, "" when it does */
+	bool late;			 /* some endpoint is */
+	bool recalled, recall_failed;	 /* the file was read; not whole */
+	uint64_t remembered;		 /* digest of what the file says */
 	int remember_failed;
 	bool started;			/* the source has delivered its first content */
 	bool again;			/* apply once more after finish: something may fit then */
@@ -143,6 +147,23 @@ void fw_agent_detach(struct fw_agent *agent, const struct fw_sandbox_info *info)
 void fw_agent_check_some(struct fw_agent *agent); /* a share of the endpoints */
 void fw_agent_promote_one(struct fw_agent *agent);
 
+/*
+ * exact.c: the chain after DNAT. Joined before tables are applied, settled after the grace period
+ * that follows; open never fails for want of nf_tables: only services that need it do. -ENOMEM.
+ */
+#define FW_AGENT_EXACT_DENIED "services whose backends are judged differently are denied"
+int fw_agent_exact_open(struct fw_agent *agent);
+void fw_agent_exact_close(struct fw_agent *agent);
+void fw_agent_exact_join(struct fw_agent *agent);
+void fw_agent_exact_settle(struct fw_agent *agent);
+/* Stores the switch, with the chain before or after it. */
+int fw_agent_exact_enforcement(struct fw_agent *agent, enum fw_enforcement enforcement,
+			       struct fw_err *err);
+
+/* chosen.c: for fw_flows_set_chosen(), with the agent as context */
+int fw_agent_chosen(const struct fw_choice_question *question, struct fw_choice *ret_choice,
+		    void *context);
+
 /* seed.c: connections of endpoints marked late, from conntrack into their flow tables. */
 void fw_agent_seed(struct fw_agent *agent);
 
@@ -160,6 +181,9 @@ int fw_agent_keep_add(struct fw_agent *agent, enum fw_kind kind, const char *nam
 bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *namespace,
 		       const char *name);
 void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
+
+/* leaving.c: takes the object's place when it lacks backends that may have live connections. */
+void fw_agent_keep_leaving(struct fw_agent *agent, struct fw_object **object);
 
 /* recall.c: once, when the sandboxes are known. */
 void fw_agent_recall(struct fw_agent *agent);

@@ -39,6 +39,7 @@ static void source_put(struct fw_object *object, void *context)
 
 	log_broken(agent, object);
 	fw_agent_keep_put(agent, object);
+	fw_agent_keep_leaving(agent, &object);
 	if (fw_model_put(agent->model, object, &changed) < 0)
 		(void)snprintf(agent->problem, sizeof(agent->problem),
 			       "no memory for an object: the last policy stays in force");
@@ -168,6 +169,7 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	if (!endpoints)
 		return fw_err_errno(err, -ENOMEM, "endpoints");
 	agent->applies++;
+	fw_agent_exact_join(agent);
 	r = fw_apply_tables(agent->apply, agent->tables, endpoints, count, &stats, err);
 	if (r < 0)
 		return r;
@@ -249,6 +251,8 @@ static void finished(struct fw_agent *agent, int r, const struct fw_err *err)
 		return;
 	}
 	agent->unfinished_ns = 0;
+	if (!agent->failed) /* else the maps are not what the tables say */
+		fw_agent_exact_settle(agent);
 	if (agent->again) {
 		agent->again = false;
 		fw_agent_work(agent, 0);

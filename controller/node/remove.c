@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "node/inside.h"
+#include "postnat/postnat.h"
 
 #define PLUGIN_WAIT_MS 10000
 #define PLUGIN_STEP_MS 10
@@ -144,6 +145,16 @@ static int remove_files(struct fw_agent *agent, struct fw_err *err)
 	return r;
 }
 
+/* After the programs: nothing is judged by it any more. */
+static void remove_chain(struct fw_agent *agent)
+{
+	struct fw_err err = {""};
+
+	if (fw_postnat_uninstall(&err) < 0)
+		fw_agent_log(agent, FW_LOG_WARNING, "the nftables table podwall stays: %s",
+			     err.text);
+}
+
 int fw_agent_remove(const struct fw_agent_options *options, size_t *ret_pods, struct fw_err *err)
 {
 	_cleanup_close_ int run_lock = -1, pin_lock = -1, plugin_lock = -1;
@@ -169,5 +180,7 @@ int fw_agent_remove(const struct fw_agent_options *options, size_t *ret_pods, st
 	fw_datapath_close(&agent.datapath);
 	if (r == 0)
 		r = fw_datapath_destroy(options->pin_dir, err);
+	if (r == 0 && made)
+		remove_chain(&agent);
 	return r < 0 ? r : remove_files(&agent, err);
 }

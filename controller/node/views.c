@@ -187,6 +187,16 @@ static void problems_of_maps(struct fw_agent *agent, fw_agent_problem problem, v
 		problem(fw_apply_problem(agent->apply), context);
 }
 
+static void problems_of_chain(struct fw_agent *agent, fw_agent_problem problem, void *context)
+{
+	char line[FW_ERR_TEXT + 128];
+
+	if (!agent->tables || !agent->tables->choices_count || !agent->exact_problem[0])
+		return;
+	(void)snprintf(line, sizeof(line), "%s: %s", FW_AGENT_EXACT_DENIED, agent->exact_problem);
+	problem(line, context);
+}
+
 /* Rows that somebody claimed and whose pod nobody can name: their files are lost. */
 static void problems_of_rows(struct fw_agent *agent, fw_agent_problem problem, void *context)
 {
@@ -236,6 +246,7 @@ void fw_agent_problems(struct fw_agent *agent, fw_agent_problem problem, void *c
 	problems_of_server(agent, problem, context);
 	problems_of_input(agent, problem, context);
 	problems_of_maps(agent, problem, context);
+	problems_of_chain(agent, problem, context);
 }
 
 /* Slots with a flow in them: counted when asked, it reads every region in use. */

@@ -226,6 +226,7 @@ static void read_ours(const cJSON *ours, struct fw_record *record)
 	copy_text(ours, "ruleBefore", record->rule_before, sizeof(record->rule_before));
 	copy_text(ours, "pendingRule", record->pending_rule, sizeof(record->pending_rule));
 	copy_text(ours, "service", record->service, sizeof(record->service));
+	copy_text(ours, "backend", record->backend, sizeof(record->backend));
 	read_counts(ours, record);
 }
 

@@ -86,6 +86,11 @@ static void party_tail(const struct fw_record *record, const struct fw_party *pa
 
 	if (has_ports(record))
 		(void)fw_buf_printf(buf, ":%u", party->port);
+	if (record->backend[0] && !strcmp(party->entity, "service")) {
+		add(buf, " [");
+		(void)fw_buf_append_escaped(buf, record->backend);
+		add(buf, "]");
+	}
 	if (!numeric && !plain && party->entity[0]) {
 		add(buf, "(");
 		(void)fw_buf_append_escaped(buf, party->entity);
@@ -354,6 +359,7 @@ static void dict(const struct fw_shown *shown, const struct fw_show_options *opt
 	add(buf, "\n");
 	dict_line(buf, "WORKLOAD", record->destination.workload);
 	dict_line(buf, "SERVICE", record->service);
+	dict_line(buf, "BACKEND", record->backend);
 	dict_line(buf, "TYPE", type_name(record->type));
 	dict_line(buf, "PROTOCOL", fw_show_protocol(record->protocol, number));
 	dict_line(buf, "DIRECTION", record->direction == FW_EGRESS ? "EGRESS" : "INGRESS");

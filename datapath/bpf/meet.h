@@ -157,6 +157,8 @@ FW_SUB int fw_meet_again(struct __sk_buff *skb, const struct fw_endpoint *ep, st
 	p->state = state & ~(FW_FLOW_STATE_SERVICE | FW_FLOW_STATE_CUT);
 	if (!(old & FW_DECISION_ALLOW) && (!was_cut || fw_meet_is_syn(p)))
 		p->state = fw_meet_state(p);
+	if (!fw_meet_is_syn(p))
+		p->flags |= FW_PACKET_AGAIN;
 	reason = (int)fw_verdict(skb, ep, p, direction);
 	p->ev = fw_meet_ev(p, direction);
 	if (!(p->decision & FW_DECISION_ALLOW)) {

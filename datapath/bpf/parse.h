@@ -73,6 +73,7 @@ enum fw_packet_flag {
 	FW_PACKET_FRAGMENT = 0x04, /* a fragment, first or late */
 	FW_PACKET_LATE = 0x08,	   /* a fragment whose offset is not 0 */
 	FW_PACKET_EMBEDDED = 0x10, /* the packet inside an ICMP error: its end may be cut off */
+	FW_PACKET_AGAIN = 0x20,	   /* of a flow that is known, and no SYN */
 };
 
 /*

@@ -16,8 +16,9 @@ struct fw_policy_ask {
 	__u32 subject;
 	__u32 direction;
 	__u32 peer_class;
-	__u32 range;   /* FW_RANGE_KEY */
-	__u32 by_rule; /* out: a range held the key */
+	__u32 range;	/* FW_RANGE_KEY */
+	__u32 by_rule;	/* out: a range held the key */
+	__u32 by_chain; /* what is sent passes this node's prerouting, from an address of the pod */
 };
 
 static __always_inline const struct fw_range *fw_policy_range(__u32 row)

@@ -28,12 +28,59 @@ static __always_inline __u32 fw_service_without_port(const struct fw_policy_ask 
 
 #define FW_SERVICE_NOT_MEANT 0xffffffffu /* no decision: judge the address as what else it is */
 
+/*
+ * 1 when the chain after DNAT judges this packet: it stands, knows every pod of this service, and
+ * is passed on the way (not by a hook inside of the sandbox, nor from an address that it was not
+ * told of).
+ */
+static __always_inline int fw_service_exact(const struct fw_policy_ask *ask,
+					    const struct fw_service *service)
+{
+	__u32 zero = 0;
+	struct fw_node *node = bpf_map_lookup_elem(&fw_node, &zero);
+
+	return node && (service->flags & FW_SERVICE_EXACT) && ask->by_chain &&
+	       FW_READ(node->postnat_ok) == 1;
+}
+
+/*
+ * What policy says of the backends that kube-proxy would choose from; of a live flow, of those that
+ * are leaving, too, where the chain tells them apart.
+ */
+static __always_inline __u32 fw_service_groups(struct fw_packet *p, struct fw_policy_ask *ask,
+					       const struct fw_service *service)
+{
+	int leaving = (p->flags & FW_PACKET_AGAIN) && (service->flags & FW_SERVICE_EXACT);
+	__u32 first = FW_DECIDED_SERVICE_EMPTY, differs = 0, seen = 0;
+
+	if (service->state != FW_SERVICE_RESOLVED && !leaving)
+		return FW_DECIDED_SERVICE_EMPTY;
+	for (__u32 i = 0; i < FW_SERVICE_GROUPS; i++) {
+		if (i >= service->count)
+			break;
+		if ((service->group[i].flags & FW_GROUP_LEAVING) && !leaving)
+			break;
+		ask->peer_class = service->group[i].peer_class;
+		ask->range = FW_RANGE_KEY(p->protocol, service->group[i].port);
+		__u32 decision = fw_policy_decide(ask);
+		if (!seen) {
+			first = decision;
+			p->peer_class = ask->peer_class;
+			seen = 1;
+		}
+		differs |= (first ^ decision) & FW_DECISION_ALLOW;
+	}
+	if (!differs)
+		return first;
+	return fw_service_exact(ask, service) ? FW_DECISION_ALLOW | FW_DECIDED_SERVICE_CHOSEN
+					      : FW_DECIDED_SERVICE_DIFFERS;
+}
+
 /* `shared`: not only a service's address. */
 FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, __u32 shared)
 {
 	struct fw_service_key key = {};
 	struct fw_service *service;
-	__u32 first = 0, differs = 0;
 
 	if (!p || !ask)
 		return FW_DECIDED_LOCKED;
@@ -48,21 +95,7 @@ FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, _
 	p->service = service->id;
 	if (service->state == FW_SERVICE_WIDE)
 		return FW_DECIDED_SERVICE_WIDE;
-	if (service->state != FW_SERVICE_RESOLVED || !service->count)
-		return FW_DECIDED_SERVICE_EMPTY;
-	for (__u32 i = 0; i < FW_SERVICE_GROUPS; i++) {
-		if (i >= service->count)
-			break;
-		ask->peer_class = service->group[i].peer_class;
-		ask->range = FW_RANGE_KEY(p->protocol, service->group[i].port);
-		__u32 decision = fw_policy_decide(ask);
-		if (i == 0) {
-			first = decision;
-			p->peer_class = ask->peer_class;
-		}
-		differs |= (first ^ decision) & FW_DECISION_ALLOW;
-	}
-	return differs ? FW_DECIDED_SERVICE_DIFFERS : first;
+	return fw_service_groups(p, ask, service);
 }
 
 #endif

@@ -69,6 +69,8 @@ static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, str
 	__u32 flags = fw_identity_find(&p->key.remote, &ask.peer_class), decision;
 
 	p->peer_class = ask.peer_class;
+	ask.by_chain =
+		!(ep->flags & FW_EP_IN_SANDBOX) && FW_KEY_ADDRESS(&p->key) < FW_FLOW_ADDRESS_GROUP;
 	ask.range = FW_RANGE_KEY(p->protocol, fw_verdict_port(p, direction));
 	if (direction == FW_EGRESS && (flags & FW_PEER_SERVICE)) {
 		decision = fw_service_decide(p, &ask, flags & FW_PEER_SHARED);

@@ -494,6 +494,8 @@ static void not_ours(void **state)
 	expect(packet_nd(FW_INGRESS, 135, WORLD6, PEER6, WORLD6, 1, peer_mac), FW_REASON_NOT_OURS);
 }
 
+#include "reasons_service.h"
+
 #include "reasons_rest.h"
 
 #define TEST(name) cmocka_unit_test_setup(name, fixture_setup)
@@ -546,6 +548,8 @@ int main(void)
 		TEST(service_port),
 		TEST(service_empty),
 		TEST(service_differs),
+		TEST(service_judged_by_the_chain),
+		TEST(service_with_leaving_backends),
 		TEST(service_wide),
 		TEST(every_reason_has_a_test),
 	};

@@ -41,10 +41,10 @@ enum fw_enforcement {
 };
 
 struct fw_node {
-	__u32 abi;	      /* FW_ABI_VERSION */
-	__u32 enforcement;    /* enum fw_enforcement */
-	__u32 postnat_ok;     /* 1 while the chain after DNAT stands; 0: such packets are denied */
-	__u32 regions;	      /* rows of fw_regions */
+	__u32 abi;	   /* FW_ABI_VERSION */
+	__u32 enforcement; /* enum fw_enforcement */
+	__u32 postnat_ok;  /* 1 while the chain after DNAT stands; else such packets are denied */
+	__u32 regions;	   /* rows of fw_regions */
 	__u32 region_buckets; /* buckets per region, a power of two */
 	__u32 hz;	      /* jiffies per second, measured by the loader */
 	__u64 mark_secret;    /* see bpf/hook.h: promotion from clsact to tcx */
@@ -196,6 +196,7 @@ enum fw_decision_builtin {
 	FW_DECIDED_TABLE_FULL = 10,	/* no flow slot to be had */
 	FW_DECIDED_MULTICAST = 11,	/* multicast or broadcast that nothing allowed */
 	FW_DECIDED_OLDER = 12,		/* a connection older than the hook, not judged yet */
+	FW_DECIDED_SERVICE_CHOSEN = 13, /* allow: the chain after DNAT judges the chosen backend */
 };
 
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
@@ -275,17 +276,22 @@ enum fw_service_state {
 	FW_SERVICE_WIDE = 2,  /* more kinds than fit: denied by its own reason */
 };
 
+#define FW_GROUP_LEAVING 0x1 /* of no backend that a new connection gets; after all others */
+
 struct fw_service_group {
 	__u32 peer_class;
-	__u16 port; /* the backends' own port */
-	__u16 reserved;
+	__u16 port;  /* the backends' own port */
+	__u16 flags; /* FW_GROUP_* */
 };
 
+/* The chain after DNAT judges every pod that may reach some of its backends only. */
+#define FW_SERVICE_EXACT 0x1
+
 struct fw_service {
-	__u32 id;   /* user space's name for (service, port) */
-	__u8 state; /* enum fw_service_state */
-	__u8 count; /* used entries of group */
-	__u16 reserved;
+	__u32 id;    /* user space's name for (service, port) */
+	__u8 state;  /* enum fw_service_state */
+	__u8 count;  /* used entries of group */
+	__u16 flags; /* FW_SERVICE_* */
 	struct fw_service_group group[FW_SERVICE_GROUPS];
 };
 

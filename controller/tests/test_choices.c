@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is judged after DNAT. In: random worlds; tables made by hand; a network namespace of our
+ * own. Out: TAP. Choices and backends against a plain search of the model, two steps of a change
+ * against what each policy allows, and the kernel's table made, changed, lost and made again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "compile/compile.h"
+#include "compile_world.h"
+#include "fw/abi.h"
+#include "postnat/chain.h"
+#include "postnat/postnat.h"
+
+static const struct world_size size = {.namespaces = 3,
+				       .pods = 30,
+				       .policies = 15,
+				       .services = 9,
+				       .nodes = 2,
+				       .apps = 4,
+				       .teams = 2};
+
+/* One pod's address asks about one service: what the model says, backend by backend. */
+struct search {
+	const struct fw_tables *tables;
+	const struct fw_service_row *row;
+	const struct fw_pod *pod;
+	uint32_t subject;
+	size_t allowed, denied;
+	bool skip; /* a backend's address is a service's, too: judged as that */
+};
+
+static bool reaches(struct search *s, const struct fw_ip *ip, uint16_t port)
+{
+	struct fw_question question = {.subject = s->subject,
+				       .direction = FW_EGRESS,
+				       .remote = *ip,
+				       .protocol = s->row->protocol,
+				       .port = port};
+	struct fw_answer answer;
+
+	fw_tables_judge(s->tables, &question, &answer);
+	s->skip |= answer.service != UINT32_MAX || answer.decision == UINT32_MAX;
+	return answer.verdict == FW_VERDICT_ALLOW;
+}
+
+static const struct fw_backend_row *find_backend(const struct fw_tables *t,
+						 const struct fw_backend_row *wanted)
+{
+	for (size_t i = 0; i < t->backends_count; i++) {
+		if (!fw_backend_row_compare(&t->backends[i], wanted))
+			return &t->backends[i];
+	}
+	return NULL;
+}
+
+static bool has_choice(const struct search *s)
+{
+	for (size_t i = 0; i < s->tables->choices_count; i++) {
+		const struct fw_choice_row *row = &s->tables->choices[i];
+
+		if (fw_ip_equal(&row->pod, &s->pod->ips[0]) &&
+		    fw_ip_equal(&row->service, &s->row->ip) && row->port == s->row->port &&
+		    row->protocol == s->row->protocol)
+			return true;
+	}
+	return false;
+}
+
+/* `check`: each backend stands in the tables, allowed or not; else they are counted. */
+static void search_slices(struct search *s, const struct fw_model *model, bool check)
+{
+	struct fw_object *const *objects;
+	size_t count = fw_model_list(model, FW_KIND_ENDPOINT_SLICE, &objects);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct fw_endpoint_slice *slice = (const void *)objects[i];
+
+		if (strcmp(slice->object.namespace, s->row->namespace) != 0 ||
+		    strcmp(slice->service, s->row->name) != 0)
+			continue;
+		for (size_t e = 0; e < slice->endpoint_count; e++) {
+			struct fw_backend_row row = {.pod = s->pod->ips[0],
+						     .backend = slice->endpoints[e].ip,
+						     .port = slice->ports[0].port,
+						     .protocol = s->row->protocol};
+			bool allowed = reaches(s, &row.backend, row.port);
+			const struct fw_backend_row *found =
+				check ? find_backend(s->tables, &row) : NULL;
+
+			s->allowed += allowed;
+			s->denied += !allowed;
+			if (!check)
+				continue;
+			assert_non_null(found);
+			assert_int_equal(found->allowed,
+					 allowed || fw_ip_equal(&row.pod, &row.backend));
+		}
+	}
+}
+
+/* Returns how many pairs differ. */
+static size_t compare_with_search(const struct fw_model *model, const struct fw_tables *tables)
+{
+	struct fw_object *const *objects;
+	size_t count = fw_model_list(model, FW_KIND_POD, &objects), differ = 0;
+
+	for (size_t p = 0; p < count; p++) {
+		struct search s = {.tables = tables, .pod = (const struct fw_pod *)objects[p]};
+
+		s.subject = fw_tables_subject_of(tables, objects[p]->namespace, objects[p]->name);
+		for (size_t i = 0; s.subject != UINT32_MAX && i < tables->services_count; i++) {
+			s.row = &tables->services[i];
+			s.allowed = s.denied = s.skip = 0;
+			if (s.row->state == FW_SERVICE_WIDE)
+				continue;
+			search_slices(&s, model, false);
+			if (s.skip)
+				continue;
+			assert_int_equal(has_choice(&s), s.allowed && s.denied);
+			if (!s.allowed || !s.denied)
+				continue;
+			assert_true(s.row->exact);
+			search_slices(&s, model, true);
+			differ++;
+		}
+	}
+	return differ;
+}
+
+static struct fw_object *small_slice(uint64_t *seed)
+{
+	struct fw_object *object = world_slice(&size, world_pick(seed, size.services),
+					       world_pick(seed, 8), world_pick(seed, 6));
+	struct fw_endpoint_slice *slice = (struct fw_endpoint_slice *)object;
+
+	for (size_t i = 0; i < slice->endpoint_count; i++) {
+		slice->endpoints[i].ready = world_pick(seed, 3);
+		slice->endpoints[i].serving = true;
+		slice->endpoints[i].terminating = !world_pick(seed, 2);
+	}
+	return object;
+}
+
+static void choices_are_what_a_search_finds(void **state)
+{
+	size_t differ = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct fw_compiler *compiler;
+		struct fw_model *model;
+		uint64_t random = seed;
+
+		assert_int_equal(fw_model_new(&model), 0);
+		assert_int_equal(fw_compiler_new(&compiler), 0);
+		assert_int_equal(fw_model_set_node_name(model, seed % 3 ? "" : "node-1"), 0);
+		world_fill(model, &size, &random);
+		for (int i = 0; i < 60; i++) {
+			struct fw_tables *tables;
+
+			world_put(model,
+				  world_pick(&random, 3)
+					  ? small_slice(&random)
+					  : world_policy(&size, world_pick(&random, 40), &random));
+			assert_int_equal(fw_compile(compiler, model, &tables, NULL), 0);
+			differ += compare_with_search(model, tables);
+			fw_tables_free(&tables);
+		}
+		fw_compiler_free(&compiler);
+		fw_model_free(&model);
+	}
+	assert_true(differ > 1000); /* the positive control: there was something to find */
+}
+
+/* Tables by hand: pods and backends are numbers. */
+#define PODS	 3u
+#define SERVICES 2u
+#define BACKENDS 3u
+
+struct policy {
+	uint8_t backends[SERVICES]; /* bits: who stands behind it */
+	uint8_t allowed[PODS];	    /* bits of backends */
+	struct fw_choice_row choices[PODS * SERVICES];
+	struct fw_backend_row rows[PODS * BACKENDS];
+	struct fw_tables tables;
+};
+
+static struct fw_ip number_ip(uint32_t kind, uint32_t number)
+{
+	return kind & 1 ? world_ip6(kind << 8 | number) : world_ip4(kind << 24 | number);
+}
+
+static bool differs(const struct policy *p, uint32_t pod, uint32_t service)
+{
+	uint8_t open = p->backends[service] & p->allowed[pod];
+
+	return open && open != p->backends[service];
+}
+
+static void make_policy(uint64_t *seed, struct policy *p)
+{
+	*p = (struct policy){0};
+	for (uint32_t i = 0; i < SERVICES; i++)
+		p->backends[i] = (uint8_t)world_pick(seed, 1u << BACKENDS);
+	for (uint32_t pod = 0; pod < PODS; pod++) {
+		uint8_t spoken = 0;
+
+		p->allowed[pod] = (uint8_t)world_pick(seed, 1u << BACKENDS);
+		for (uint32_t i = 0; i < SERVICES; i++) {
+			if (!differs(p, pod, i))
+				continue;
+			spoken |= p->backends[i];
+			p->choices[p->tables.choices_count++] =
+				(struct fw_choice_row){number_ip(10, pod), number_ip(12, i), 80, 6};
+		}
+		for (uint32_t b = 0; b < BACKENDS; b++) {
+			if (spoken >> b & 1)
+				p->rows[p->tables.backends_count++] =
+					(struct fw_backend_row){number_ip(10, pod),
+								number_ip(14, b),
+								8080,
+								6,
+								p->allowed[pod] >> b & 1,
+								false};
+		}
+	}
+	p->tables.choices = p->choices;
+	p->tables.backends = p->rows;
+}
+
+static bool holds(const struct fw_postnat_rows *rows, uint8_t set, uint32_t pod, uint32_t kind,
+		  uint32_t other, uint16_t port)
+{
+	struct fw_ip a = number_ip(10, pod), b = number_ip(kind, other);
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const uint8_t *key = rows->items[i].key;
+
+		if (rows->items[i].set == set && !memcmp(key, a.b + 12, 4) &&
+		    !memcmp(key + 4, b.b + 12, 4) && key[8] == 6 && key[12] == port >> 8 &&
+		    key[13] == (port & 0xff))
+			return true;
+	}
+	return false;
+}
+
+/* What a connection of the pod through the service to the backend meets: first the maps, then the
+ * chain. */
+static bool passes(const struct policy *maps, const struct fw_postnat_rows *chain, uint32_t pod,
+		   uint32_t service, uint32_t backend)
+{
+	if (!(maps->allowed[pod] & maps->backends[service]))
+		return false;
+	if (!holds(chain, FW_POSTNAT_AMBIGUOUS4, pod, 12, service, 80))
+		return true;
+	return holds(chain, FW_POSTNAT_ALLOWED4, pod, 14, backend, 8080);
+}
+
+static void a_change_in_two_steps_lets_nothing_else_pass(void **state)
+{
+	uint64_t seed = 3, steps = 0, both = 0, denied = 0;
+	struct fw_postnat_rows held = {0};
+	struct policy *old = world_alloc(1, sizeof(*old)), *new = world_alloc(1, sizeof(*new));
+
+	(void)state;
+	make_policy(&seed, old);
+	assert_int_equal(fw_postnat_rows_want(&old->tables, false, &held), 0);
+	for (; steps < 3000; steps++) {
+		struct fw_postnat_rows joined, settled;
+
+		make_policy(&seed, new);
+		assert_int_equal(fw_postnat_rows_join(&new->tables, false, &held, &joined), 0);
+		assert_int_equal(fw_postnat_rows_want(&new->tables, false, &settled), 0);
+		for (uint32_t i = 0; i < PODS * SERVICES * BACKENDS; i++) {
+			uint32_t pod = i % PODS, service = i / PODS % SERVICES;
+			uint32_t backend = i / PODS / SERVICES;
+			bool was = old->allowed[pod] >> backend & 1;
+			bool is = new->allowed[pod] >> backend & 1;
+
+			if (!(old->backends[service] & new->backends[service] & 1u << backend))
+				continue;
+			/* maps old, chain joined; maps new, chain joined; both new */
+			assert_true(!passes(old, &joined, pod, service, backend) || was || is);
+			assert_true(!passes(new, &joined, pod, service, backend) || is);
+			assert_int_equal(passes(new, &settled, pod, service, backend), is);
+			if (was && is) { /* nothing that both allow is denied in between */
+				assert_true(passes(old, &joined, pod, service, backend));
+				assert_true(passes(new, &joined, pod, service, backend));
+				both++;
+			}
+			denied += !was && !is;
+		}
+		fw_postnat_rows_done(&joined);
+		fw_postnat_rows_done(&held);
+		held = settled;
+		memcpy(old, new, sizeof(*old));
+		old->tables.choices = old->choices;
+		old->tables.backends = old->rows;
+	}
+	assert_true(both > 1000 && denied > 1000); /* positive controls */
+	fw_postnat_rows_done(&held);
+	free(old);
+	free(new);
+}
+
+static void audit_lets_all_but_firm_denies_pass(void **state)
+{
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_backend_row rows[] = {{number_ip(10, 0), number_ip(14, 0), 8080, 6, false, false},
+					{number_ip(10, 0), number_ip(14, 1), 8080, 6, false, true},
+					{number_ip(10, 0), number_ip(14, 2), 8080, 6, true, false}};
+	struct fw_tables tables = {
+		.choices = &choice, .choices_count = 1, .backends = rows, .backends_count = 3};
+	struct fw_postnat_rows want;
+
+	(void)state;
+	for (int audit = 0; audit < 2; audit++) {
+		assert_int_equal(fw_postnat_rows_want(&tables, audit, &want), 0);
+		assert_int_equal(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 0, 8080), audit);
+		assert_false(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 1, 8080));
+		assert_true(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 2, 8080));
+		fw_postnat_rows_done(&want);
+	}
+}
+
+/* The kernel, in a network namespace of this process. */
+static bool as_root(void)
+{
+	if (geteuid() == 0 && unshare(CLONE_NEWNET) == 0)
+		return true;
+	skip();
+	return false;
+}
+
+#define MANY 20000u
+
+static void fill_many(struct fw_tables *tables, bool odd)
+{
+	tables->choices = world_alloc(MANY, sizeof(*tables->choices));
+	tables->backends = world_alloc(MANY, sizeof(*tables->backends));
+	for (uint32_t i = odd; i < MANY; i += 1 + odd) {
+		struct fw_ip pod = i % 3 ? number_ip(10, i) : number_ip(11, i & 0xff);
+
+		if (i % 3 == 0)
+			pod.b[8] = (uint8_t)(i >> 8);
+		tables->choices[tables->choices_count++] = (struct fw_choice_row){
+			pod, i % 3 ? number_ip(12, 1) : number_ip(13, 1), 80, 6};
+		tables->backends[tables->backends_count++] = (struct fw_backend_row){
+			pod, i % 3 ? number_ip(14, 1) : number_ip(15, 1), 8080, 17, true, false};
+	}
+}
+
+static void the_sets_hold_what_they_are_told(void **state)
+{
+	struct fw_postnat_rows wanted[2], read;
+	struct fw_tables tables[2] = {{0}};
+	struct fw_nft nft;
+	struct fw_err err = {""};
+
+	(void)state;
+	if (!as_root())
+		return;
+	assert_int_equal(fw_nft_open(&nft, &err), 0);
+	for (int i = 0; i < 2; i++) {
+		fill_many(&tables[i], i);
+		assert_int_equal(fw_postnat_rows_want(&tables[i], false, &wanted[i]), 0);
+	}
+	assert_int_equal(fw_postnat_make(&nft, false, &wanted[0], &err), 0);
+	assert_int_equal(fw_postnat_check(&nft, &err), 0);
+	for (int i = 1; i <= 4; i++) {
+		const struct fw_postnat_rows *now = &wanted[i % 2];
+
+		assert_int_equal(fw_postnat_change(&nft, &wanted[1 - i % 2], now, &err), 0);
+		assert_int_equal(fw_postnat_read(&nft, &read, &err), 0);
+		assert_int_equal(read.count, now->count);
+		assert_memory_equal(read.items, now->items, read.count * sizeof(*read.items));
+		fw_postnat_rows_done(&read);
+	}
+	/* a change from what is not there: refused whole */
+	assert_true(fw_postnat_change(&nft, &wanted[0], &wanted[1], &err) == 0);
+	assert_true(fw_postnat_change(&nft, &wanted[0], &wanted[1], &err) < 0);
+	assert_int_equal(fw_postnat_read(&nft, &read, &err), 0);
+	assert_int_equal(read.count, wanted[1].count);
+	fw_postnat_rows_done(&read);
+	assert_int_equal(fw_postnat_drop(&nft, &err), 0);
+	assert_int_equal(fw_postnat_drop(&nft, &err), 0);
+	assert_true(fw_postnat_check(&nft, &err) < 0);
+	for (int i = 0; i < 2; i++) {
+		fw_postnat_rows_done(&wanted[i]);
+		free(tables[i].choices);
+		free(tables[i].backends);
+	}
+	fw_nft_close(&nft);
+}
+
+static void foreign_changes_are_heard(void **state)
+{
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_tables tables = {.choices = &choice, .choices_count = 1};
+	struct fw_postnat *postnat, *other;
+	struct fw_err err = {""};
+	struct fw_nft stranger;
+
+	(void)state;
+	if (!as_root())
+		return;
+	assert_int_equal(fw_postnat_new(false, &postnat, &err), 0);
+	assert_int_equal(fw_nft_open(&stranger, &err), 0);
+	assert_false(fw_postnat_stands(postnat));
+	assert_int_equal(fw_postnat_join(postnat, &tables, false, &err), 0);
+	assert_true(fw_postnat_stands(postnat));
+	assert_false(fw_postnat_listen(postnat)); /* its own words do not count */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fw_postnat_drop(&stranger, &err), 0);
+		assert_true(fw_postnat_listen(postnat));
+		assert_false(fw_postnat_stands(postnat));
+		assert_int_equal(fw_postnat_restore(postnat, &err), 0);
+		assert_true(fw_postnat_stands(postnat));
+		assert_int_equal(fw_postnat_count(postnat), 1);
+	}
+	/* the next daemon adopts what is there */
+	fw_postnat_free(&postnat);
+	assert_int_equal(fw_postnat_new(false, &other, &err), 0);
+	assert_true(fw_postnat_stands(other));
+	assert_int_equal(fw_postnat_count(other), 1);
+	tables.choices_count = 0;
+	assert_int_equal(fw_postnat_join(other, &tables, false, &err), 0);
+	assert_int_equal(fw_postnat_count(other), 1); /* until it is settled */
+	assert_int_equal(fw_postnat_settle(other, &tables, false, &err), 0);
+	assert_int_equal(fw_postnat_count(other), 0);
+	assert_true(fw_postnat_check(&stranger, &err) < 0);
+	fw_postnat_free(&other);
+	fw_nft_close(&stranger);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(choices_are_what_a_search_finds),
+		cmocka_unit_test(a_change_in_two_steps_lets_nothing_else_pass),
+		cmocka_unit_test(audit_lets_all_but_firm_denies_pass),
+		cmocka_unit_test(the_sets_hold_what_they_are_told),
+		cmocka_unit_test(foreign_changes_are_heard),
+	};
+
+	return cmocka_run_group_tests_name("judged after DNAT", tests, NULL, NULL);
+}
