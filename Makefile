@@ -153,11 +153,12 @@ $(BUILD)/tools/tool_round_trip: cni-plugin/tests/tool_round_trip.c
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) -MF $@.d $< -o $@
 
-INSTALL_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin/install)) $(BUILD)/obj/cni-plugin/json.o
-$(BUILD)/podwall-install: $(BUILD)/obj/cni-plugin/install/main.o $(INSTALL_PARTS) $(call lib_of,datapath/base) \
-		$(if $(SAN),,$(BUILD)/cjson/libcjson.a)
+INSTALL_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin/install))
+$(BUILD)/podwall-install: $(BUILD)/obj/cni-plugin/install/main.o $(INSTALL_PARTS) $(filter-out %/main.o,$(call objs_of,cni-plugin)) \
+		$(PLUGIN_LIBS) $(if $(SAN),,$(BUILD)/cjson/libcjson.a)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) $^ -o $@ $(if $(SAN),-lcjson) -lm
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(SAN),-pie,-static) $^ -o $@ $(if $(SAN),-lcjson -lbpf -lelf -lz,\
+		-Wl,--start-group -lbpf $(shell pkg-config --static --libs libelf) -lz -Wl,--end-group)
 
 $(BUILD)/cjson/libcjson.a:
 	@mkdir -p $(@D)
@@ -196,7 +197,7 @@ endef
 PLUGIN_PARTS := $(filter-out %/main.o,$(call objs_of,cni-plugin))
 $(eval $(call test_rules,datapath/tests,,))
 PLUGIN_PURE := $(addprefix cni-plugin/,chain.c env.c json.c names.c netconf.c)
-$(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS) $(filter-out %/json.o,$(INSTALL_PARTS)),$(PLUGIN_PURE)))
+$(eval $(call test_rules,cni-plugin/tests,$(PLUGIN_PARTS) $(INSTALL_PARTS),$(PLUGIN_PURE)))
 $(eval $(call test_rules,controller/tests,,$(wildcard controller/ctl/request.c controller/node/wire.c controller/node/sandbox.c)))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -148,3 +148,14 @@ int fw_install_remove(const struct fw_install *install, enum fw_install_change *
 		*ret_change = change;
 	return r;
 }
+
+int fw_install_remove_plugin(const struct fw_install *install, struct fw_err *err)
+{
+	_cleanup_close_ int folder = open(install->bin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (folder < 0)
+		return errno == ENOENT ? 0 : fw_err_errno(err, -errno, "%s", install->bin_dir);
+	if (unlinkat(folder, FW_PLUGIN_NAME, 0) < 0 && errno != ENOENT)
+		return fw_err_errno(err, -errno, "%s/" FW_PLUGIN_NAME, install->bin_dir);
+	return 0;
+}

@@ -9,16 +9,18 @@
 #include "base/err.h"
 
 struct fw_install {
-	const char *conf_dir; /* /etc/cni/net.d of the node */
-	const char *bin_dir;  /* /opt/cni/bin of the node */
-	const char *plugin;   /* podwall-cni to copy; NULL: the binary is there already */
-	const char *entry;    /* what goes into the conflist, one JSON object */
+	const char *conf_dir;  /* /etc/cni/net.d of the node */
+	const char *bin_dir;   /* /opt/cni/bin of the node */
+	const char *plugin;    /* podwall-cni to copy; NULL: the binary is there already */
+	const char *entry;     /* what goes into the conflist, one JSON object */
+	const char *cache_dir; /* libcni's, for pods that run without us; NULL: they are let be */
 };
 
 enum fw_install_change {
 	FW_INSTALL_NOTHING, /* it was so already */
 	FW_INSTALL_DONE,
 	FW_INSTALL_NO_CONFLIST, /* the primary CNI plugin has not written one yet */
+	FW_INSTALL_COVERED,	/* pods that ran without us */
 };
 
 /*
@@ -34,10 +36,13 @@ int fw_install_add(const struct fw_install *install, enum fw_install_change *ret
  */
 int fw_install_remove(const struct fw_install *install, enum fw_install_change *ret_change,
 		      struct fw_err *err);
+/* The binary, too, once the entry is out and no runtime knows it any more. 0 also without one. */
+int fw_install_remove_plugin(const struct fw_install *install, struct fw_err *err);
 
 /*
- * Adds, then waits for changes of either folder and adds again, until `stop` (a signal descriptor)
- * is readable. Calls `tell` with what it did. The entry stays when it ends.
+ * Adds, and covers pods that run without us (earlier.h), then waits for changes of any folder and
+ * does it again, until `stop` (a signal descriptor) is readable. Calls `tell` with what it did. The
+ * entry stays when it ends.
  */
 typedef void (*fw_install_tell)(int r, enum fw_install_change change, const char *text);
 int fw_install_keep(const struct fw_install *install, int stop, fw_install_tell tell,

@@ -176,7 +176,7 @@ static int make_world(void **state)
 	(void)snprintf(world->plugin, sizeof(world->plugin), "%s/plugin", world->root);
 	assert_int_equal(mkdir(world->conf, 0755) | mkdir(world->bin, 0755), 0);
 	put(world, world->root, "plugin", "the binary");
-	world->install = (struct fw_install){world->conf, world->bin, world->plugin, ENTRY};
+	world->install = (struct fw_install){world->conf, world->bin, world->plugin, ENTRY, NULL};
 	*state = world;
 	return 0;
 }
