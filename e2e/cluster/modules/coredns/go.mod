@@ -1,6 +1,6 @@
 module podwall.io/podwall/e2e/cluster/coredns
 
-go 1.26.0
+go 1.26.6
 
 require (
 	cloud.google.com/go/auth v0.24.1-0.20261001053825-dbc26066f70a // indirect

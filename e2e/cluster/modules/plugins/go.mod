@@ -1,6 +1,6 @@
 module podwall.io/podwall/e2e/cluster/plugins
 
-go 1.26.0
+go 1.26.6
 
 require (
 	github.com/alexflint/go-filemutex v1.3.0 // indirect
