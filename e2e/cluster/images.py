@@ -11,6 +11,7 @@ import os
 import struct
 import tarfile
 
+import layout
 import nodes
 from machine import Failed, run
 
@@ -103,19 +104,25 @@ def users(layer):
     layer.folder("tmp")
 
 
+def compiled(build, name):
+    """One of the C files beside this one, static."""
+    program = "%s/cluster/%s" % (build, name)
+    run("cc", "-O2", "-Wall", "-Werror", "-D_GNU_SOURCE", "-static", "-s", "-o", program, "%s/%s.c" % (layout.HERE, name))
+    return program
+
+
 def pause(build):
-    program = build + "/cluster/pause"
-    run("cc", "-O2", "-static", "-s", "-o", program, os.path.join(os.path.dirname(os.path.abspath(__file__)), "pause.c"))
     layer = Layer()
-    layer.copy(program, "pause")
+    layer.copy(compiled(build, "pause"), "pause")
     return layer.done(), {"Entrypoint": ["/pause"], "User": "65534"}
 
 
 def agnhost(build):
-    """With a shell beside it, so that a test can say more than one command."""
+    """With a shell and a prober beside it, so that a test can ask more than one thing at once."""
     layer = Layer()
     users(layer)
     layer.copy(build + "/cluster/bin/agnhost", "agnhost")
+    layer.copy(compiled(build, "probe"), "probe")
     layer.copy(run("sh", "-c", "command -v busybox").stdout.strip(), "bin/busybox")
     for applet in ("sh", "sleep", "ip", "cat", "wget", "nc", "timeout", "ping", "true", "date", "ls", "echo", "kill", "env", "nslookup"):
         layer.link("bin/" + applet, "busybox")
@@ -142,7 +149,7 @@ def podwall(build):
 
 
 def podwall_name():
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../Makefile"), encoding="utf-8") as file:
+    with open(layout.REPOSITORY + "/Makefile", encoding="utf-8") as file:
         version = next(line.split()[-1] for line in file if line.startswith("VERSION :="))
     return "podwall.io/podwall:" + version
 
@@ -152,8 +159,8 @@ def make(build, which):
     folder = build + "/cluster/images"
     os.makedirs(folder, exist_ok=True)
     path = "%s/%s.tar" % (folder, which.__name__)
-    sources = {"pause": [os.path.dirname(os.path.abspath(__file__)) + "/pause.c"],
-               "agnhost": [build + "/cluster/bin/agnhost"], "coredns": [build + "/cluster/bin/coredns"],
+    sources = {"pause": [layout.HERE + "/pause.c"],
+               "agnhost": [build + "/cluster/bin/agnhost", layout.HERE + "/probe.c"], "coredns": [build + "/cluster/bin/coredns"],
                "podwall": [build + "/" + name for name in ("podwalld", "fwctl", "podwall-install", "podwall-cni")]}
     newest = max(os.path.getmtime(source) for source in sources[which.__name__] + [os.path.abspath(__file__)])
     if not os.path.exists(path) or os.path.getmtime(path) < newest:

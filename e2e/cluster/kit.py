@@ -21,7 +21,7 @@ import podwall  # noqa: E402
 import tap  # noqa: E402
 from machine import Failed, Machine, wait_for  # noqa: E402
 
-PROBE_SECONDS = 1
+PROBE_MS = 1200
 OPEN = "OK"
 
 
@@ -86,20 +86,14 @@ class Pod:
         return self.spec["containers"][0]["name"] if "containers" in self.spec else "p%d" % self.ports[0]
 
     def probe(self, targets):
-        """targets: (protocol, host, port). What each met: OK, TIMEOUT, REFUSED, or agnhost's own word."""
-        script = ""
-        for number, (protocol, host, port) in enumerate(targets):
-            host = "[%s]" % host if ":" in host else host
-            if number and number % 12 == 0:
-                script += "wait\n"  # more at once would wait for a processor, not for an answer
-            script += ("( w=$(/agnhost connect --timeout=%ds --protocol=%s '%s:%d' 2>&1) && w=OK; echo %d ${w:-SILENT} ) &\n"
-                       % (PROBE_SECONDS, protocol.lower(), host, port, number))
-        code, output = self.exec("sh", "-c", script + "wait")
+        """targets: (protocol, host, port). What each met: OK, TIMEOUT, REFUSED, or the error's name."""
+        arguments = [str(word) for protocol, host, port in targets for word in (protocol.lower(), host, port)]
+        code, output = self.exec("/probe", str(PROBE_MS), *arguments)
         words = {}
         for line in output.splitlines():
             number, _, word = line.partition(" ")
             if number.isdigit():
-                words[int(number)] = word.split(":")[0].split()[0]
+                words[int(number)] = word
         if len(words) != len(targets):
             raise Failed("probes from %s: exit %d\n%s" % (self.title, code, output))
         return [words[number] for number in range(len(targets))]
