@@ -23,6 +23,7 @@ from machine import Failed, Machine, wait_for  # noqa: E402
 
 PROBE_MS = 1200
 OPEN = "OK"
+AGAIN = ("unable to upgrade connection", "error dialing backend", "was refused - did you specify", "containerd.sock")
 
 
 def node_names():
@@ -77,7 +78,16 @@ class Pod:
                                                         for c in pod["status"].get("conditions", []))
 
     def exec(self, *command, timeout=60):
-        """(exit code, output) of a command in its first container."""
+        """(exit code, output) of a command in its first container. Where exec itself fails, as for the moment in which
+        kubelet is new and does not know the pod yet, it is tried again."""
+        deadline = time.monotonic() + 20
+        while True:
+            code, output = self.exec_once(*command, timeout=timeout)
+            if not code or time.monotonic() > deadline or not any(text in output for text in AGAIN):
+                return code, output
+            time.sleep(0.5)
+
+    def exec_once(self, *command, timeout):
         done = subprocess.run(control.kubectl_command("-n", self.namespace, "exec", self.name, "-c", self.container(), "--", *command),
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout)
         return done.returncode, done.stdout

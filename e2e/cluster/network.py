@@ -55,6 +55,8 @@ def node(machine, control_machine):
     basics(machine)
     run("ip", "link", "add", "veth-" + machine.name, "netns", str(control_machine.pid()), "type", "veth",
         "peer", "name", "eth0", "netns", str(machine.pid()))
+    # the same after a reboot, as a network card's is: others remember it
+    machine.run("ip", "link", "set", "eth0", "address", "02:00:00:77:00:%02x" % int(machine.name.removeprefix("node-")))
     control_machine.run("ip", "link", "set", "veth-" + machine.name, "master", BRIDGE, "up")
     machine.run("ip", "link", "set", "eth0", "up")
     give(machine, "eth0", *layout.address(machine.name))

@@ -22,6 +22,8 @@ def install(options, workers):
         images.import_on(worker, archive)
     control.kubectl("apply", "-f", CHART + "/install.yaml")
     roll_out("podwall")
+    options.podwall = True
+    options.save()
 
 
 def roll_out(name):
@@ -40,14 +42,15 @@ def why(name):
                                   check=False).stdout
 
 
-def uninstall(workers):
+def uninstall(options):
     """As uninstall.yaml says at its top."""
-    del workers
     control.kubectl("-n", NAMESPACE, "delete", "daemonset", "podwall", "--ignore-not-found", "--timeout=60s")
     control.kubectl("-n", NAMESPACE, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=podwall", "--timeout=60s")
     control.kubectl("apply", "-f", CHART + "/uninstall.yaml")
     roll_out("podwall-uninstall")
-    control.kubectl("delete", "-f", CHART + "/uninstall.yaml", "-f", CHART + "/install.yaml", "--timeout=90s")
+    control.kubectl("delete", "--ignore-not-found", "-f", CHART + "/uninstall.yaml", "-f", CHART + "/install.yaml", "--timeout=90s")
+    options.podwall = False
+    options.save()
 
 
 def pod_on(node):
