@@ -49,14 +49,15 @@ FUZZERS := $(foreach dir,$(TEST_DIRS),$(foreach kind,fuzz fuzz-planted,\
 	$(patsubst $(dir)/%.c,$(BUILD)/$(kind)/%,$(wildcard $(dir)/fuzz_*.c))))
 TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
 
-.PHONY: all help test demo demo-down bench test-api bench-api prove lint format install clean fuzz tests
+.PHONY: all help test demo demo-down bench test-api bench-api prove lint format install clean fuzz tests \
+	cluster cluster-down cluster-image cluster-build cluster-install-podwall cluster-uninstall-podwall test-cluster
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 all: $(PROGRAMS) ## build everything (warnings are errors; SAN=1 for sanitizers)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' Makefile
 	@echo "  variables: V=1 (show commands), SAN=1 (address and undefined-behaviour sanitizers), DESTDIR, PREFIX, CNI_BIN, KEEP=1 (demo)"
 
 tests: all $(TESTS) $(TOOLS) $(FUZZERS) # everything that the suite runs
@@ -85,6 +86,35 @@ bench-api: tests ## figures with a real API server: 10,000 pods x 200 namespaces
 
 prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8; goes on where it was interrupted
 	@e2e/oracle/prove --long $(BUILD)
+
+PROXY ?= nftables
+CNI ?= ptp
+NODES ?= 2
+PODWALL ?= 1
+
+cluster-build: # Kubernetes from Go modules, and Podwall
+	@.ci/install-deps cluster
+	@$(MAKE) --no-print-directory all
+	@e2e/cluster/build $(BUILD)
+
+cluster: cluster-build ## a real Kubernetes here (PROXY=nftables|iptables CNI=ptp|bridge NODES=2 PODWALL=1|0)
+	@e2e/cluster/cluster up --build $(BUILD) --proxy $(PROXY) --cni $(CNI) --nodes $(NODES) --podwall $(PODWALL) $(if $(KEEP),--keep)
+
+cluster-down: ## remove every trace of it
+	@e2e/cluster/cluster down
+
+cluster-image: ## import an image archive on every node (FILE=)
+	@test -n "$(FILE)" || { echo "make cluster-image FILE=archive.tar"; exit 2; }
+	@e2e/cluster/cluster image $(FILE)
+
+cluster-install-podwall: all ## Podwall on the cluster, as charts/podwall says
+	@e2e/cluster/cluster install-podwall
+
+cluster-uninstall-podwall: ## and off it again
+	@e2e/cluster/cluster uninstall-podwall
+
+test-cluster: cluster-build ## the tests on a real cluster: the one that is up, or one that comes and goes
+	@e2e/cluster/run $(BUILD) --proxy $(PROXY) --cni $(CNI) --nodes $(NODES) --podwall $(PODWALL)
 
 lint: ## layers, format, forbidden functions
 	@.ci/lint

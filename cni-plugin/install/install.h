@@ -20,6 +20,7 @@ enum fw_install_change {
 	FW_INSTALL_NOTHING, /* it was so already */
 	FW_INSTALL_DONE,
 	FW_INSTALL_NO_CONFLIST, /* the primary CNI plugin has not written one yet */
+	FW_INSTALL_COVERED,	/* pods that ran without us */
 };
 
 /*

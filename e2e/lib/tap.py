@@ -57,6 +57,9 @@ def main(names, fixture=contextlib.nullcontext, jobs=1):
     try:
         with fixture() as value:
             failed += run(list(enumerate(tests, 1)), value, jobs)
+    except Skip as why:  # of the fixture: none of them can run
+        for number, (name, _) in enumerate(tests, 1):
+            print("ok %d - %s # SKIP %s" % (number, name.removeprefix("test_").replace("_", " "), why), flush=True)
     except Exception:  # the fixture itself
         failed += 1
         print("not ok - %s" % getattr(fixture, "__name__", "fixture"))
