@@ -75,7 +75,7 @@ static int take_place(const cJSON *root, struct fw_sandbox_info *info, struct fw
 	if (r < 0)
 		return r;
 #ifdef FW_PLANTED_BUG /* reads beyond the list: what tests/fuzz_sandbox.c must find */
-	if (number > 999)
+	if (number > 99)
 		number = info->ips[number].b[0];
 #endif
 	info->in_sandbox = !strcmp(hook, "sandbox");

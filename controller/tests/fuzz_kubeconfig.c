@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a kubeconfig, and the files that it names. In: the text of the kubeconfig, NUL, what
- * every file that it names holds. Out: nothing; a crash, a leak or a broken promise of config.h
- * ends it. Never opens a file that the input names. With FW_PLANTED_BUG base64 gets too little
- * room.
+ * Fuzz target: a kubeconfig, and the files that it names. In: a byte that picks a frame, and what
+ * goes into it or, for some, what every file that is named holds. Out: nothing; a crash, a leak or
+ * a broken promise of config.h ends it. Never opens a file that the input names. With
+ * FW_PLANTED_BUG a token's file may not be empty.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -19,6 +19,27 @@ static int fuzz_open(const char *path, int flags);
 #include "kube/config.c"
 #undef open
 #include "kube/kubeconfig.c"
+
+/* What stands around the input, so that the depths are reached without seeds. */
+#define HEAD                                                                                       \
+	"current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"              \
+	"clusters: [{name: k, cluster: {server: 'https://h'"
+#define USER "}}]\nusers: [{name: u, user: {"
+static const struct frame {
+	const char *head, *tail;
+	bool named; /* the input is what the files hold */
+} frames[] = {
+	{"", "", false},
+	{HEAD USER "tokenFile: t", "}}]\n", true},
+	{HEAD ", certificate-authority: f" USER "client-certificate: f, client-key: /f", "}}]\n",
+	 true},
+	{HEAD ", certificate-authority-data: ", USER "}}]\n", false},
+	{HEAD USER "token: \"", "\"}}]\n", false},
+	{HEAD USER, "}}]\n", false},
+	{"current-context: c\ncontexts: [{name: c, context: {cluster: k}}]\nclusters: "
+	 "[{name: k, cluster: {server: \"",
+	 "\"}}]\n", false},
+};
 
 static const uint8_t *named_data;
 static size_t named_size;
@@ -58,16 +79,37 @@ static void check_config(const struct fw_kube_config *config, bool insecure)
 	       config->key.now.data);
 }
 
+/* The kubeconfig of the frame, in a file of its own. */
+static int make_kubeconfig(const struct frame *frame, const uint8_t *data, size_t size)
+{
+	const size_t head = strlen(frame->head), tail = strlen(frame->tail);
+	uint8_t *text = malloc(head + size + tail + 1);
+	int fd;
+
+	assert(text);
+	memcpy(text, frame->head, head);
+	if (size)
+		memcpy(text + head, data, size);
+	memcpy(text + head + size, frame->tail, tail);
+	fd = make_file(text, head + size + tail);
+	free(text);
+	return fd;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const uint8_t *end = size ? memchr(data, '\0', size) : NULL;
-	size_t len = end ? (size_t)(end - data) : size;
+	static const uint8_t token[] = "token\n";
+	const struct frame *frame;
 	char path[64];
-	int fd = make_file(data, len);
+	int fd;
 
+	if (!size)
+		return 0;
+	frame = &frames[data[0] % (sizeof(frames) / sizeof(frames[0]))];
+	named_data = frame->named ? data + 1 : token;
+	named_size = frame->named ? size - 1 : sizeof(token) - 1;
+	fd = make_kubeconfig(frame, data + 1, frame->named ? 0 : size - 1);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	named_data = end ? end + 1 : data;
-	named_size = end ? size - len - 1 : 0;
 	for (int insecure = 0; insecure < 2; insecure++) {
 		struct fw_kube_config config = {0};
 		struct fw_err err = {""};
