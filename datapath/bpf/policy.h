@@ -26,32 +26,29 @@ static __always_inline const struct fw_range *fw_policy_range(__u32 row)
 	return bpf_map_lookup_elem(&fw_ranges, &row);
 }
 
-/*
- * The last range whose lo is not above the key, if it holds the key. Which half is next is
- * computed, not branched on: nobody can predict it, and a wrong guess costs more than a step.
- */
+/* The last range whose lo is not above the key, if it holds the key. */
 static __always_inline const struct fw_range *fw_policy_search(const struct fw_cell *cell,
 							       __u32 key)
 {
-	__u32 row = cell->first, count = cell->count; /* [row, row + count) is still open */
+	__u32 low = 0, high = cell->count; /* [low, high) is still open */
+	__u32 first = cell->first;
 	const struct fw_range *range;
 
 	for (int i = 0; i < FW_POLICY_STEPS; i++) {
-		__u32 half = count >> 1;
-		__u64 below;
-
-		if (!half)
+		if (low >= high)
 			break;
-		range = fw_policy_range(row + half);
+		__u32 middle = (low + high) >> 1;
+		range = fw_policy_range(first + middle);
 		if (!range)
 			return 0;
-		below = (__u64)key - range->lo; /* all ones in the upper half when key < lo */
-		asm volatile("%0 >>= 32" : "+r"(below));
-		row += half & ~(__u32)below;
-		count -= half;
+		if (key < range->lo)
+			high = middle;
+		else if (key <= range->hi)
+			return range;
+		else
+			low = middle + 1;
 	}
-	range = count == 1 ? fw_policy_range(row) : 0;
-	return range && key >= range->lo && key <= range->hi ? range : 0;
+	return 0;
 }
 
 FW_SUB __u32 fw_policy_decide(struct fw_policy_ask *ask)

@@ -219,7 +219,7 @@ static void entries_ranges(uint32_t decision)
 static double entries_measure(struct entries *e, struct contender *list, uint32_t repeat)
 {
 	int rounds = bench.rounds / ENTRIES_TURNS + 1;
-	double ratios[ENTRIES_TURNS];
+	double ratios[ENTRIES_TURNS], ns[3][ENTRIES_TURNS];
 
 	for (int turn = 0; turn < ENTRIES_TURNS; turn++) {
 		for (int mine = 2; mine; mine--) {
@@ -231,11 +231,13 @@ static double entries_measure(struct entries *e, struct contender *list, uint32_
 				list[mine].ns[i] = bench_round(&list[mine], repeat);
 				list[0].ns[i] = bench_round(&list[0], repeat);
 			}
-			list[0].smallest = bench_least(list[0].ns, rounds);
-			list[mine].smallest = bench_least(list[mine].ns, rounds) - list[0].smallest;
+			ns[0][turn] = bench_least(list[0].ns, rounds);
+			ns[mine][turn] = bench_least(list[mine].ns, rounds) - ns[0][turn];
 		}
-		ratios[turn] = list[2].smallest / list[1].smallest;
+		ratios[turn] = ns[2][turn] / ns[1][turn];
 	}
+	for (int i = 0; i < 3; i++)
+		list[i].smallest = median(ns[i], ENTRIES_TURNS);
 	return median(ratios, ENTRIES_TURNS);
 }
 
@@ -250,6 +252,7 @@ static void entries(int family, int way, int kind)
 	const uint32_t repeat = known ? PER_ROUND : NEWCOMERS;
 	const uint32_t decision = kind == KIND_DENIED ? 71 : ALLOW(70);
 	char figure[64];
+	double value;
 
 	snprintf(figure, sizeof(figure), "%s_10k_entries_%s_ipv%d", names[kind],
 		 way ? "from" : "to", family);
@@ -270,8 +273,8 @@ static void entries(int family, int way, int kind)
 		entries_fill(&e, false); /* what the fixture removes one by one is few */
 		return;
 	}
-	bench_tell_value(figure, entries_measure(&e, list, repeat), &list[2], &list[1],
-			 list[0].smallest, 1.05);
+	value = entries_measure(&e, list, repeat);
+	bench_tell_value(figure, value, &list[2], &list[1], list[0].smallest, 1.05);
 }
 
 /* --- two CPUs --- */
