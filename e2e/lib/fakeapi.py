@@ -159,7 +159,7 @@ class FakeApi:
         self.start(port)
 
     def start(self, port=0):
-        self.ended = False
+        self.ended, self.shown = False, self.tls
         context = None
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
