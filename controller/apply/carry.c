@@ -135,7 +135,8 @@ static int moves_of_services(const struct fw_cells *cells, const struct fw_peers
 		memcpy(&old, fw_row_set_find(&peers->services, fw_row_key(&diff->change, i)),
 		       sizeof(old));
 		for (uint32_t g = 0; r == 0 && old.count == new.count &&g < new.count; g++)
-			if (old.group[g].port == new.group[g].port)
+			if (old.group[g].port == new.group[g].port &&
+			    old.group[g].flags == new.group[g].flags)
 				r = add_move(cells, moves, old.group[g].peer_class,
 					     new.group[g].peer_class);
 	}

@@ -8,6 +8,9 @@
  * The addresses are those that a pod may send from: its sandboxes' and its own. Where two pods have
  * one address, a backend is allowed when both may reach it. Edge cases 24, 34 and 35: leaving
  * backends are asked about, too, and no pod is kept from itself.
+ *
+ * Asked by subject, then told by address: most subjects say the same of all kinds of a service's
+ * backends, which is seen from the programs without looking into them.
  */
 #include <string.h>
 
@@ -16,6 +19,7 @@
 #define KINDS_MAX                                                                                  \
 	256u /* (class, port) of one service's backends; more: denied where they differ            \
 	      */
+#define NONE UINT32_MAX
 
 struct source {
 	struct fw_ip ip;
@@ -23,7 +27,7 @@ struct source {
 	const struct fw_member *member;
 };
 
-struct backend {
+struct listed {
 	struct fw_ip ip;
 	uint16_t port;
 	uint32_t kind;
@@ -32,16 +36,47 @@ struct backend {
 struct kind {
 	uint32_t class;
 	uint16_t port;
-	bool allowed, firm; /* as the subject asked for last */
+};
+
+/* A service row whose backends were listed. */
+struct service {
+	uint32_t row;
+	size_t first_vip, end_vip;
+	bool done;		       /* listed */
+	size_t first, count;	       /* into listed */
+	size_t first_kind, kind_count; /* into kinds */
+	size_t pairs[2];	       /* by family: who asks */
+	bool asked;
+};
+
+/* A subject that differs about a service; `answers` into answers, one for each kind. */
+struct answer {
+	bool allowed, firm;
+};
+
+struct candidate {
+	uint32_t service;
+	size_t answers;
+};
+
+struct subject {
+	uint32_t index;
+	size_t sources[2];   /* by family */
+	size_t first, count; /* into candidates */
 };
 
 struct choosing {
 	struct fw_compiler *compiler;
 	const struct fw_address_index *index;
 	struct fw_tables *tables;
-	FW_LIST(struct source) sources; /* by subject */
-	FW_LIST(struct backend) listed; /* of the row in hand */
+	FW_LIST(struct source) sources;	  /* by address */
+	FW_LIST(struct subject) subjects; /* with cells for egress, by index */
+	FW_LIST(struct service) services; /* of several kinds, by row */
+	FW_LIST(struct listed) listed;
 	FW_LIST(struct kind) kinds;
+	FW_LIST(struct candidate) candidates;
+	FW_LIST(struct answer) answers;
+	FW_LIST(uint32_t) program; /* by class, of the subject in hand; NONE: as its default */
 	size_t choices_cap, backends_cap;
 };
 
@@ -58,10 +93,9 @@ static int add_source(struct choosing *c, const struct fw_ip *ip, const struct f
 static int compare_sources(const void *left, const void *right)
 {
 	const struct source *a = left, *b = right;
+	int order = fw_ip_compare(&a->ip, &b->ip);
 
-	if (a->subject != b->subject)
-		return a->subject < b->subject ? -1 : 1;
-	return fw_ip_compare(&a->ip, &b->ip);
+	return order ? order : (a->subject > b->subject) - (a->subject < b->subject);
 }
 
 static int gather(struct choosing *c, const struct fw_model *model)
@@ -89,26 +123,142 @@ static int gather(struct choosing *c, const struct fw_model *model)
 	return r;
 }
 
-static bool allows(const struct choosing *c, uint32_t subject, uint32_t class, uint8_t protocol,
-		   uint16_t port, bool *ret_firm)
+/* The subjects whose egress has cells: others say the same of everybody. */
+static int list_subjects(struct choosing *c)
 {
-	uint32_t decision = fw_tables_decide(c->tables, subject, FW_EGRESS, class,
-					     FW_RANGE_KEY(protocol, port));
+	const struct fw_tables *t = c->tables;
+	int r = 0;
 
-	*ret_firm = c->tables->decisions[decision].firm;
-	return c->tables->decisions[decision].verdict == FW_VERDICT_ALLOW;
+	for (size_t i = 0; !r && i < t->cells_count; i++) {
+		uint32_t subject = t->cells[i].subject;
+
+		if (t->cells[i].direction != FW_EGRESS ||
+		    (c->subjects.count &&
+		     c->subjects.items[c->subjects.count - 1].index == subject))
+			continue;
+		r = FW_ROOM(&c->subjects, 1);
+		if (!r)
+			c->subjects.items[c->subjects.count++] = (struct subject){.index = subject};
+	}
+	return r;
+}
+
+static struct subject *find_subject(const struct choosing *c, uint32_t index)
+{
+	size_t low = 0, high = c->subjects.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (c->subjects.items[middle].index == index)
+			return &c->subjects.items[middle];
+		if (c->subjects.items[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* The rows are in the order of the virtual addresses, one for each that is another. */
+static int list_services(struct choosing *c)
+{
+	const struct fw_vip *vips = c->compiler->vips.items;
+	size_t at = 0, next = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < c->tables->services_count; i++, at = next) {
+		const struct fw_service_row *row = &c->tables->services[i];
+
+		while (next < c->compiler->vips.count && vips[next].port == row->port &&
+		       vips[next].protocol == row->protocol &&
+		       fw_ip_equal(&vips[next].ip, &row->ip))
+			next++;
+		if (row->group_count < 2)
+			continue;
+		r = FW_ROOM(&c->services, 1);
+		if (!r)
+			c->services.items[c->services.count++] = (struct service){
+				.row = (uint32_t)i, .first_vip = at, .end_vip = next};
+	}
+	return r;
+}
+
+static int list_backend(struct choosing *c, struct service *service,
+			const struct fw_backend *backend)
+{
+	uint32_t class = fw_address_class(c->compiler, c->tables, c->index, &backend->ip);
+	size_t kind = service->first_kind;
+	int r = FW_ROOM(&c->listed, 1);
+
+	while (kind < c->kinds.count &&
+	       (c->kinds.items[kind].class != class || c->kinds.items[kind].port != backend->port))
+		kind++;
+	if (!r && kind == c->kinds.count) {
+		r = FW_ROOM(&c->kinds, 1);
+		if (!r)
+			c->kinds.items[c->kinds.count++] =
+				(struct kind){.class = class, .port = backend->port};
+	}
+	if (!r)
+		c->listed.items[c->listed.count++] =
+			(struct listed){.ip = backend->ip,
+					.port = backend->port,
+					.kind = (uint32_t)(kind - service->first_kind)};
+	return r;
+}
+
+static int list_backends(struct choosing *c, struct service *service)
+{
+	int r = 0;
+
+	service->done = true;
+	service->first = c->listed.count;
+	service->first_kind = c->kinds.count;
+	for (size_t i = service->first_vip; i < service->end_vip; i++) {
+		const struct fw_vip *vip = &c->compiler->vips.items[i];
+		const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+		int four = fw_ip_is4(&vip->ip);
+
+		for (size_t k = 0; !r && k < ports->backends[four].count; k++)
+			r = list_backend(c, service, &ports->backends[four].items[k]);
+		for (size_t k = 0; !r && k < ports->leaving[four].count; k++)
+			r = list_backend(c, service, &ports->leaving[four].items[k]);
+	}
+	service->count = c->listed.count - service->first;
+	service->kind_count = c->kinds.count - service->first_kind;
+	return r;
+}
+
+/* What the subject in hand says of a class. */
+static struct answer ask(const struct choosing *c, uint32_t subject, uint32_t class,
+			 uint8_t protocol, uint16_t port)
+{
+	uint32_t program = c->program.items[class], key = FW_RANGE_KEY(protocol, port);
+	uint32_t decision = c->tables->subjects[subject].otherwise[FW_EGRESS];
+
+	if (program != NONE)
+		decision = fw_tables_search(c->tables, program, key, decision);
+	return (struct answer){.allowed =
+				       c->tables->decisions[decision].verdict == FW_VERDICT_ALLOW,
+			       .firm = c->tables->decisions[decision].firm};
 }
 
 /* As far as the row tells, which is all when it has room left. */
 static bool agrees(const struct choosing *c, const struct fw_service_row *row, uint32_t subject)
 {
-	bool first = false, firm;
+	uint32_t program = c->program.items[row->group[0].peer_class];
+	bool same = true, first = false;
 
 	if (row->group_count == FW_SERVICE_GROUPS)
 		return false;
-	for (uint32_t i = 0; i < row->group_count; i++) {
-		bool allowed = allows(c, subject, row->group[i].peer_class, row->protocol,
-				      row->group[i].port, &firm);
+	for (uint32_t i = 1; i < row->group_count && same; i++)
+		same = c->program.items[row->group[i].peer_class] == program &&
+		       (program == NONE || row->group[i].port == row->group[0].port);
+	for (uint32_t i = 0; i < row->group_count && !same; i++) {
+		bool allowed =
+			ask(c, subject, row->group[i].peer_class, row->protocol, row->group[i].port)
+				.allowed;
 
 		if (i && allowed != first)
 			return false;
@@ -117,57 +267,100 @@ static bool agrees(const struct choosing *c, const struct fw_service_row *row, u
 	return true;
 }
 
-static int list_backend(struct choosing *c, const struct fw_backend *backend)
+/* A candidate when the subject may reach some of all the listed backends and not others. */
+static int consider(struct choosing *c, struct subject *subject, uint32_t number)
 {
-	uint32_t class = fw_address_class(c->compiler, c->tables, c->index, &backend->ip), kind = 0;
-	int r = FW_ROOM(&c->listed, 1);
+	struct service *service = &c->services.items[number];
+	const struct fw_service_row *row = &c->tables->services[service->row];
+	size_t from = c->answers.count, allowed = 0;
+	int r = service->done ? 0 : list_backends(c, service);
 
-	while (kind < c->kinds.count &&
-	       (c->kinds.items[kind].class != class || c->kinds.items[kind].port != backend->port))
-		kind++;
-	if (!r && kind == c->kinds.count) {
-		if (kind == KINDS_MAX)
-			return -ENOSPC;
-		r = FW_ROOM(&c->kinds, 1);
-		if (!r)
-			c->kinds.items[c->kinds.count++] =
-				(struct kind){.class = class, .port = backend->port};
-	}
 	if (!r)
-		c->listed.items[c->listed.count++] =
-			(struct backend){.ip = backend->ip, .port = backend->port, .kind = kind};
-	return r;
+		r = FW_ROOM(&c->answers, service->kind_count);
+	if (!r)
+		r = FW_ROOM(&c->candidates, 1);
+	if (r)
+		return r;
+	for (size_t i = 0; i < service->kind_count; i++) {
+		const struct kind *kind = &c->kinds.items[service->first_kind + i];
+		struct answer answer =
+			ask(c, subject->index, kind->class, row->protocol, kind->port);
+
+		c->answers.items[c->answers.count++] = answer;
+		allowed += answer.allowed;
+	}
+	if (!allowed || allowed == service->kind_count) {
+		c->answers.count = from;
+		return 0;
+	}
+	c->candidates.items[c->candidates.count++] =
+		(struct candidate){.service = number, .answers = from};
+	service->asked = true;
+	service->pairs[0] += subject->sources[0];
+	service->pairs[1] += subject->sources[1];
+	return 0;
 }
 
-static int list_backends(struct choosing *c, const struct fw_vip *vips, size_t count)
+static int consider_all(struct choosing *c, struct subject *subject, size_t *cell)
 {
+	const struct fw_tables *t = c->tables;
+	size_t begin;
 	int r = 0;
 
-	c->listed.count = c->kinds.count = 0;
-	for (size_t i = 0; i < count; i++) {
-		const struct fw_service_ports *ports = &vips[i].service->ports[vips[i].port_index];
-		int four = fw_ip_is4(&vips[i].ip);
-
-		for (size_t k = 0; !r && k < ports->backends[four].count; k++)
-			r = list_backend(c, &ports->backends[four].items[k]);
-		for (size_t k = 0; !r && k < ports->leaving[four].count; k++)
-			r = list_backend(c, &ports->leaving[four].items[k]);
+	while (t->cells[*cell].subject != subject->index || t->cells[*cell].direction != FW_EGRESS)
+		(*cell)++;
+	begin = *cell;
+	for (; *cell < t->cells_count && t->cells[*cell].subject == subject->index; (*cell)++)
+		c->program.items[t->cells[*cell].peer_class] = t->cells[*cell].program;
+	subject->first = c->candidates.count;
+	for (uint32_t i = 0; !r && i < c->services.count; i++) {
+		if (!agrees(c, &t->services[c->services.items[i].row], subject->index))
+			r = consider(c, subject, i);
 	}
+	subject->count = c->candidates.count - subject->first;
+	for (size_t i = begin; i < *cell; i++)
+		c->program.items[t->cells[i].peer_class] = NONE;
 	return r;
 }
 
-/* True when the subject may reach some of the listed backends and not others. */
-static bool differ(struct choosing *c, uint32_t subject, uint8_t protocol)
+static int ask_subjects(struct choosing *c)
 {
-	size_t allowed = 0;
+	size_t cell = 0;
+	int r = FW_ROOM(&c->program, c->tables->classes_count + 1);
 
-	for (size_t i = 0; i < c->kinds.count; i++) {
-		struct kind *kind = &c->kinds.items[i];
+	if (r)
+		return r;
+	memset(c->program.items, 0xff, (c->tables->classes_count + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < c->sources.count; i++) {
+		struct subject *subject = find_subject(c, c->sources.items[i].subject);
 
-		kind->allowed = allows(c, subject, kind->class, protocol, kind->port, &kind->firm);
-		allowed += kind->allowed;
+		if (subject)
+			subject->sources[fw_ip_is4(&c->sources.items[i].ip)]++;
 	}
-	return allowed && allowed < c->kinds.count;
+	for (size_t i = 0; !r && i < c->subjects.count; i++)
+		r = consider_all(c, &c->subjects.items[i], &cell);
+	return r;
+}
+
+/* Whole services, as far as they fit. */
+static void admit(struct choosing *c)
+{
+	size_t choices = 0, backends = 0;
+
+	for (size_t i = 0; i < c->services.count; i++) {
+		struct service *service = &c->services.items[i];
+		struct fw_service_row *row = &c->tables->services[service->row];
+		size_t pairs = service->pairs[fw_ip_is4(&row->ip)];
+
+		if (!service->asked || !pairs)
+			continue;
+		row->crowded = service->kind_count > KINDS_MAX ||
+			       choices + pairs > FW_CHOICES_MAX ||
+			       backends + pairs * service->count > FW_BACKENDS_MAX;
+		row->exact = !row->crowded;
+		choices += row->exact ? pairs : 0;
+		backends += row->exact ? pairs * service->count : 0;
+	}
 }
 
 /* Edge case 35. */
@@ -180,94 +373,47 @@ static bool is_own(const struct source *source, const struct fw_ip *ip)
 	return fw_ip_equal(&source->ip, ip);
 }
 
-/* -ENOSPC: the service is left out. */
-static int add_source_rows(struct choosing *c, const struct fw_service_row *row,
-			   const struct source *source)
+static int tell(struct choosing *c, const struct source *source, const struct candidate *candidate)
 {
+	const struct service *service = &c->services.items[candidate->service];
+	const struct fw_service_row *row = &c->tables->services[service->row];
 	struct fw_tables *t = c->tables;
 	int r;
 
-	if (t->choices_count >= FW_CHOICES_MAX ||
-	    t->backends_count + c->listed.count > FW_BACKENDS_MAX)
-		return -ENOSPC;
+	if (!row->exact || fw_ip_is4(&source->ip) != fw_ip_is4(&row->ip))
+		return 0;
 	r = fw_grow((void **)&t->choices, &c->choices_cap, t->choices_count + 1,
 		    sizeof(*t->choices));
 	if (!r)
 		r = fw_grow((void **)&t->backends, &c->backends_cap,
-			    t->backends_count + c->listed.count, sizeof(*t->backends));
+			    t->backends_count + service->count, sizeof(*t->backends));
 	if (r)
 		return r;
 	t->choices[t->choices_count++] = (struct fw_choice_row){.pod = source->ip,
 								.service = row->ip,
 								.port = row->port,
 								.protocol = row->protocol};
-	for (size_t i = 0; i < c->listed.count; i++) {
-		const struct backend *backend = &c->listed.items[i];
-		const struct kind *kind = &c->kinds.items[backend->kind];
-		bool allowed = kind->allowed || is_own(source, &backend->ip);
+	for (size_t i = 0; i < service->count; i++) {
+		const struct listed *listed = &c->listed.items[service->first + i];
+		struct answer answer = c->answers.items[candidate->answers + listed->kind];
+		bool allowed = answer.allowed || is_own(source, &listed->ip);
 
 		t->backends[t->backends_count++] =
 			(struct fw_backend_row){.pod = source->ip,
-						.backend = backend->ip,
-						.port = backend->port,
+						.backend = listed->ip,
+						.port = listed->port,
 						.protocol = row->protocol,
 						.allowed = allowed,
-						.firm = !allowed && kind->firm};
+						.firm = !allowed && answer.firm};
 	}
-	return 0;
-}
-
-static int add_subject(struct choosing *c, struct fw_service_row *row, size_t from, size_t end)
-{
-	int r = 0;
-
-	for (size_t i = from; !r && i < end; i++) {
-		const struct source *source = &c->sources.items[i];
-
-		if (fw_ip_is4(&source->ip) == fw_ip_is4(&row->ip)) {
-			r = add_source_rows(c, row, source);
-			row->exact = true;
-		}
-	}
-	return r;
-}
-
-static int choose(struct choosing *c, struct fw_service_row *row, const struct fw_vip *vips,
-		  size_t count)
-{
-	size_t choices = c->tables->choices_count, backends = c->tables->backends_count, end;
-	bool listed = false;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < c->sources.count; i = end) {
-		uint32_t subject = c->sources.items[i].subject;
-
-		for (end = i; end < c->sources.count && c->sources.items[end].subject == subject;)
-			end++;
-		if (agrees(c, row, subject))
-			continue;
-		if (!listed)
-			r = list_backends(c, vips, count);
-		listed = true;
-		if (!r && differ(c, subject, row->protocol))
-			r = add_subject(c, row, i, end);
-	}
-	if (r != -ENOSPC)
-		return r;
-	c->tables->choices_count = choices;
-	c->tables->backends_count = backends;
-	row->exact = false;
-	row->crowded = true;
 	return 0;
 }
 
 static int compare_choices(const void *left, const void *right)
 {
 	const struct fw_choice_row *a = left, *b = right;
-	int order = fw_ip_compare(&a->pod, &b->pod);
+	int order = fw_ip_compare(&a->service, &b->service);
 
-	if (!order)
-		order = fw_ip_compare(&a->service, &b->service);
 	if (!order)
 		order = (int)a->port - (int)b->port;
 	return order ? order : (int)a->protocol - (int)b->protocol;
@@ -295,64 +441,82 @@ static int compare_backends(const void *left, const void *right)
 	return order ? order : (int)b->firm - (int)a->firm;
 }
 
-static void settle(struct fw_tables *t)
+/* The rows of one address, from there on. */
+static void settle(struct fw_tables *t, size_t choices, size_t backends)
 {
-	size_t kept = 0;
+	size_t kept = choices;
 
-	if (t->choices_count)
-		qsort(t->choices, t->choices_count, sizeof(*t->choices), compare_choices);
-	for (size_t i = 0; i < t->choices_count; i++) {
-		if (!kept || compare_choices(&t->choices[kept - 1], &t->choices[i]))
+	if (t->choices_count > choices)
+		qsort(t->choices + choices, t->choices_count - choices, sizeof(*t->choices),
+		      compare_choices);
+	for (size_t i = choices; i < t->choices_count; i++) {
+		if (kept == choices || compare_choices(&t->choices[kept - 1], &t->choices[i]))
 			t->choices[kept++] = t->choices[i];
 	}
 	t->choices_count = kept;
-	kept = 0;
-	if (t->backends_count)
-		qsort(t->backends, t->backends_count, sizeof(*t->backends), compare_backends);
-	for (size_t i = 0; i < t->backends_count; i++) {
-		if (!kept || fw_backend_row_compare(&t->backends[kept - 1], &t->backends[i]))
+	kept = backends;
+	if (t->backends_count > backends)
+		qsort(t->backends + backends, t->backends_count - backends, sizeof(*t->backends),
+		      compare_backends);
+	for (size_t i = backends; i < t->backends_count; i++) {
+		if (kept == backends ||
+		    fw_backend_row_compare(&t->backends[kept - 1], &t->backends[i]))
 			t->backends[kept++] = t->backends[i];
 	}
 	t->backends_count = kept;
 }
 
-/* The rows of the services are in the order of the addresses, one for each that is another. */
-static int choose_all(struct choosing *c)
+static int tell_all(struct choosing *c)
 {
-	const struct fw_vip *vips = c->compiler->vips.items;
-	size_t at = 0, next = 0;
+	struct fw_tables *t = c->tables;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < c->tables->services_count; i++, at = next) {
-		struct fw_service_row *row = &c->tables->services[i];
+	for (size_t i = 0, end; !r && i < c->sources.count; i = end) {
+		size_t choices = t->choices_count, backends = t->backends_count;
 
-		while (next < c->compiler->vips.count && vips[next].port == row->port &&
-		       vips[next].protocol == row->protocol &&
-		       fw_ip_equal(&vips[next].ip, &row->ip))
-			next++;
-		if (row->group_count > 1)
-			r = choose(c, row, &vips[at], next - at);
+		for (end = i; !r && end < c->sources.count &&
+			      fw_ip_equal(&c->sources.items[i].ip, &c->sources.items[end].ip);
+		     end++) {
+			const struct source *source = &c->sources.items[end];
+			const struct subject *subject = find_subject(c, source->subject);
+
+			for (size_t k = 0; !r && subject && k < subject->count; k++)
+				r = tell(c, source, &c->candidates.items[subject->first + k]);
+		}
+		if (!r)
+			settle(t, choices, backends);
 	}
 	return r;
+}
+
+static void choosing_done(struct choosing *c)
+{
+	free(c->sources.items);
+	free(c->subjects.items);
+	free(c->services.items);
+	free(c->listed.items);
+	free(c->kinds.items);
+	free(c->candidates.items);
+	free(c->answers.items);
+	free(c->program.items);
 }
 
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
 		    const struct fw_address_index *index, struct fw_tables *tables)
 {
 	struct choosing c = {.compiler = compiler, .index = index, .tables = tables};
-	bool many = false;
-	int r = 0;
+	int r = list_services(&c);
 
-	for (size_t i = 0; i < tables->services_count && !many; i++)
-		many = tables->services[i].group_count > 1;
-	if (many)
+	if (!r && c.services.count)
+		r = list_subjects(&c);
+	if (!r && c.subjects.count)
 		r = gather(&c, model);
-	if (!r && many)
-		r = choose_all(&c);
-	if (!r)
-		settle(tables);
-	free(c.sources.items);
-	free(c.listed.items);
-	free(c.kinds.items);
+	if (!r && c.sources.count)
+		r = ask_subjects(&c);
+	if (!r && c.candidates.count) {
+		admit(&c);
+		r = tell_all(&c);
+	}
+	choosing_done(&c);
 	return r;
 }

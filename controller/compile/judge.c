@@ -95,16 +95,15 @@ static const struct fw_cell_row *find_cell(const struct fw_tables *tables, uint3
 	return NULL;
 }
 
-uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
-			  uint32_t class, uint32_t key)
+uint32_t fw_tables_search(const struct fw_tables *tables, uint32_t program, uint32_t key,
+			  uint32_t otherwise)
 {
-	const struct fw_cell_row *cell = find_cell(tables, subject, direction, class);
-	const struct fw_program_row *program = cell ? &tables->programs[cell->program] : NULL;
-	uint32_t low = 0, high = program ? program->count : 0;
+	const struct fw_program_row *row = &tables->programs[program];
+	uint32_t low = 0, high = row->count;
 
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
-		const struct fw_range_row *range = &tables->ranges[program->first + middle];
+		const struct fw_range_row *range = &tables->ranges[row->first + middle];
 
 		if (key < range->lo)
 			high = middle;
@@ -113,7 +112,16 @@ uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint
 		else
 			low = middle + 1;
 	}
-	return tables->subjects[subject].otherwise[direction];
+	return otherwise;
+}
+
+static uint32_t decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
+		       uint32_t class, uint32_t key)
+{
+	const struct fw_cell_row *cell = find_cell(tables, subject, direction, class);
+	uint32_t otherwise = tables->subjects[subject].otherwise[direction];
+
+	return cell ? fw_tables_search(tables, cell->program, key, otherwise) : otherwise;
 }
 
 static bool allows(const struct fw_tables *tables, uint32_t decision)
@@ -205,8 +213,8 @@ static bool judge_service(const struct fw_tables *tables, const struct fw_questi
 	}
 	for (uint32_t i = 0; i < row->group_count; i++) {
 		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
-		uint32_t decision = fw_tables_decide(tables, question->subject, FW_EGRESS,
-						     row->group[i].peer_class, key);
+		uint32_t decision =
+			decide(tables, question->subject, FW_EGRESS, row->group[i].peer_class, key);
 
 		if (row->group[i].leaving) /* a question is a new connection */
 			break;
@@ -236,10 +244,8 @@ void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *q
 	if (address && (address->flags & FW_PEER_SERVICE) && question->direction == FW_EGRESS &&
 	    judge_service(tables, question, address->flags & FW_PEER_SHARED, ret_answer))
 		return;
-	answer_decision(
-		tables,
-		fw_tables_decide(tables, question->subject, question->direction, class, key),
-		ret_answer);
+	answer_decision(tables, decide(tables, question->subject, question->direction, class, key),
+			ret_answer);
 }
 
 uint32_t fw_tables_subject_of(const struct fw_tables *tables, const char *namespace,

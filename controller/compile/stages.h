@@ -101,8 +101,8 @@ uint32_t fw_address_class(const struct fw_compiler *compiler, const struct fw_ta
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
 		    const struct fw_address_index *index, struct fw_tables *tables);
 
-/* judge.c: the decision of (subject, direction, class) for a FW_RANGE_KEY */
-uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
-			  uint32_t class, uint32_t key);
+/* judge.c: the decision of a program for a FW_RANGE_KEY; `otherwise` where it holds none */
+uint32_t fw_tables_search(const struct fw_tables *tables, uint32_t program, uint32_t key,
+			  uint32_t otherwise);
 
 #endif

@@ -148,7 +148,7 @@ size_t fw_flows_held(const struct fw_flows *flows);
  *   sequence        of this daemon, counts by one
  *   verdict         "ALLOW" | "DENY" | "REJECT"; pending the same; audited, inexact: bool
  *   reason          name in reasons.h; tcpFlags: number; protocol: IP protocol number
- *   rule, ruleBefore (CHANGE), pendingRule, service, backend: text, "" none
+ *   rule, ruleBefore (CHANGE), pendingRule, service: text, "" none; backend: text (absent: none)
  *   source, destination   {entity}: "pod", "world", "unknown-pod", "node", "host", "service"
  *   repeats         number; packets, bytes {forward, backward}; durationNs; flow (absent: none)
  * Control, C1 and bidirectional characters are written as \u escapes.

@@ -354,7 +354,8 @@ static void add_ours(struct fw_buf *buf, const struct fw_record *record)
 		add_member(buf, "ruleBefore", record->rule_before);
 	add_member(buf, "pendingRule", record->pending_rule);
 	add_member(buf, "service", record->service);
-	add_member(buf, "backend", record->backend);
+	if (record->backend[0])
+		add_member(buf, "backend", record->backend);
 	add(buf, ",\"source\":{\"entity\":");
 	add_string(buf, record->source.entity);
 	add(buf, "},\"destination\":{\"entity\":");

@@ -116,6 +116,10 @@ int fw_agent_exact_open(struct fw_agent *agent)
 	/* that of the daemon before this one goes on, unless it is gone */
 	if (!agent->postnat || !fw_postnat_stands(agent->postnat))
 		set_word(agent, false);
+	/* and one that nobody keeps in step would deny what policy allows */
+	if (agent->options.agreeing_only && fw_postnat_uninstall(&err) < 0)
+		fw_agent_log(agent, FW_LOG_WARNING, "the nftables table podwall stays: %s",
+			     err.text);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/htab.h"
 #include "postnat/chain.h"
 
 #define HEARD_BYTES   (64u << 10)
@@ -26,7 +27,17 @@ struct fw_postnat {
 	bool made; /* by this process */
 	bool stands;
 	bool unsettled;
+	uint64_t settled; /* digest of what the sets say when they are settled */
 };
+
+static uint64_t digest_of(const struct fw_tables *tables, bool audit)
+{
+	uint64_t hash = fw_hash_bytes(audit, tables->choices,
+				      tables->choices_count * sizeof(*tables->choices));
+
+	return fw_hash_bytes(hash, tables->backends,
+			     tables->backends_count * sizeof(*tables->backends));
+}
 
 static int see_nothing(const struct nlmsghdr *message, void *context)
 {
@@ -152,6 +163,10 @@ int fw_postnat_join(struct fw_postnat *postnat, const struct fw_tables *tables, 
 
 	if (!tables->choices_count && !postnat->held.count)
 		return 0;
+	/* most changes are about something else */
+	if (postnat->stands && postnat->made && !postnat->unsettled &&
+	    postnat->settled == digest_of(tables, audit))
+		return 0;
 	r = fw_postnat_rows_join(tables, audit, &postnat->held, &wanted);
 	if (r < 0)
 		return fw_err_errno(err, r, "the chain after DNAT");
@@ -182,6 +197,7 @@ int fw_postnat_settle(struct fw_postnat *postnat, const struct fw_tables *tables
 	}
 	if (r == 0)
 		postnat->unsettled = false;
+	postnat->settled = digest_of(tables, audit);
 	return r;
 }
 
