@@ -8,10 +8,13 @@
 #include "show/print.h"
 
 static const char help[] =
-	"usage: fwctl status [-o json|yaml] [--color auto|always|never] [--server PATH]\n"
+	"usage: fwctl status [--ready] [-o json|yaml] [--color auto|always|never] [--server PATH]\n"
 	"\n"
 	"One look at this node: coverage, enforcement, policies, input that is wrong,\n"
 	"tables, losses.\n"
+	"\n"
+	"  --ready     only whether podwalld was told everything once, by exit code\n"
+	"              and one line: for a readiness probe\n"
 	"\n"
 	"Exit: 0 all is well, 4 something is not (the first line says what),\n"
 	"3 podwalld does not answer.\n"
@@ -203,17 +206,29 @@ static void print_problems(const cJSON *answer)
 		print_line("next", "fwctl endpoints    says for each pod why");
 }
 
+static int print_ready(const cJSON *answer)
+{
+	const cJSON *source = fw_json_get(answer, "source");
+	bool ready = fw_json_true(source, "ready");
+
+	print_line(ready ? "ready" : "not ready", fw_json_text(source, "description"));
+	return ready ? FW_EXIT_OK : FW_EXIT_FALSE;
+}
+
 int cmd_status(int argc, char **argv)
 {
+	static const char *const flag_names[] = {"ready", NULL};
 	_cleanup_json_ cJSON *answer = NULL;
 	struct fw_common common;
 	unsigned int flags;
-	int code = fw_common_parse(argc, argv, help, NULL, &flags, &common);
+	int code = fw_common_parse(argc, argv, help, flag_names, &flags, &common);
 
 	if (code < 0)
 		code = fw_common_ask(argc, argv, "{\"op\":\"status\"}", &answer);
 	if (code >= 0)
 		return code;
+	if (flags)
+		return print_ready(answer);
 	if (common.form != FW_FORM_TABLE) {
 		code = fw_common_print(&common, answer);
 	} else {
