@@ -178,11 +178,12 @@ static int attach_tcx(struct fw_datapath *datapath, const struct fw_hook *hook, 
 	int r, undone;
 
 	if (!fw_hook_tcx_supported())
-		return fw_err_set(err, -EOPNOTSUPP,
-				  "device %u has an \"ingress\" qdisc and this kernel has no tcx "
-				  "(Linux 6.6): put podwall-cni "
-				  "before the plugin that shapes traffic (bandwidth) in the chain",
-				  hook->ifindex);
+		return fw_err_set(
+			err, -EOPNOTSUPP,
+			"device %u has an \"ingress\" qdisc and this kernel has no tcx "
+			"(Linux 6.6): take the plugin that shapes traffic (bandwidth) out "
+			"of the chain, both cannot have the device",
+			hook->ifindex);
 	r = get_programs(datapath, hook, true, &programs, err);
 	if (r == 0)
 		r = fw_tcx_attach(datapath, hook, true, programs.fd[1], err);

@@ -29,8 +29,8 @@ struct fw_hook {
 /*
  * Attaches both directions at once or neither: clsact (instant), or tcx where the device already
  * has an `ingress` qdisc. Attaching again replaces our own programs. -EOPNOTSUPP with a text that
- * says how to order the chain when neither is possible (an `ingress` qdisc and a kernel
- * before 6.6).
+ * says what to do when neither is possible (an `ingress` qdisc and a kernel before 6.6: there
+ * neither order of the chain works, for that qdisc does not come where our clsact is).
  */
 int fw_hook_attach(struct fw_datapath *datapath, const struct fw_hook *hook,
 		   enum fw_hook_kind *ret_kind, struct fw_err *err);

@@ -104,7 +104,7 @@ static void beside_a_foreign_ingress_qdisc_it_is_tcx_at_once(void **state)
 	RUN("tc", "qdisc", "add", "dev", "vh", "ingress");
 	fw_tcx_pretend = -1; /* as on a kernel without it */
 	assert_int_equal(fw_hook_attach(stage.datapath, &stage.hook, &kind, &err), -EOPNOTSUPP);
-	assert_non_null(strstr(err.text, "before the plugin that shapes traffic"));
+	assert_non_null(strstr(err.text, "take the plugin that shapes traffic"));
 	fw_tcx_pretend = 0;
 	if (!fw_hook_tcx_supported()) {
 		print_message("# this kernel has no tcx\n");
