@@ -243,8 +243,6 @@ static const struct {
 	 "5 EndpointSlice shop/e: endpoints[0].addresses: missing"},
 	{SLICE("addressType: IPv4\nendpoints: [{addresses: ['fd00::1']}]\n"),
 	 "5 EndpointSlice shop/e: endpoints[0].addresses[0]: is not of addressType IPv4"},
-	{SLICE("addressType: IPv4\nports: [{port: 99999}]\n"),
-	 "5 EndpointSlice shop/e: ports[0].port: 99999 is out of range (1 to 65535)"},
 	{SLICE("addressType: IPv4\nendpoints: [{addresses: [10.0.0.1], conditions: {ready: 1}}]\n"),
 	 "5 EndpointSlice shop/e: endpoints[0].conditions.ready: must be a boolean, not a number"},
 	{NODE("spec: {podCIDR: 10.0.0.0}\n"),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -359,6 +360,22 @@ static void fill_many(struct fw_tables *tables, bool odd)
 	}
 }
 
+/* While the kernel makes a set's hash table larger, a dump of it may miss elements. */
+static void read_whole(struct fw_nft *nft, size_t count, struct fw_postnat_rows *ret_rows)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	struct fw_err err = {""};
+
+	for (int left = 500;; left--) {
+		assert_int_equal(fw_postnat_read(nft, ret_rows, &err), 0);
+		if (ret_rows->count == count || !left)
+			break;
+		fw_postnat_rows_done(ret_rows);
+		(void)nanosleep(&pause, NULL);
+	}
+	assert_int_equal(ret_rows->count, count);
+}
+
 static void the_sets_hold_what_they_are_told(void **state)
 {
 	struct fw_postnat_rows wanted[2], read;
@@ -380,16 +397,14 @@ static void the_sets_hold_what_they_are_told(void **state)
 		const struct fw_postnat_rows *now = &wanted[i % 2];
 
 		assert_int_equal(fw_postnat_change(&nft, &wanted[1 - i % 2], now, &err), 0);
-		assert_int_equal(fw_postnat_read(&nft, &read, &err), 0);
-		assert_int_equal(read.count, now->count);
+		read_whole(&nft, now->count, &read);
 		assert_memory_equal(read.items, now->items, read.count * sizeof(*read.items));
 		fw_postnat_rows_done(&read);
 	}
 	/* a change from what is not there: refused whole */
 	assert_true(fw_postnat_change(&nft, &wanted[0], &wanted[1], &err) == 0);
 	assert_true(fw_postnat_change(&nft, &wanted[0], &wanted[1], &err) < 0);
-	assert_int_equal(fw_postnat_read(&nft, &read, &err), 0);
-	assert_int_equal(read.count, wanted[1].count);
+	read_whole(&nft, wanted[1].count, &read);
 	fw_postnat_rows_done(&read);
 	assert_int_equal(fw_postnat_drop(&nft, &err), 0);
 	assert_int_equal(fw_postnat_drop(&nft, &err), 0);

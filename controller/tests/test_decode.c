@@ -350,6 +350,28 @@ static void slice_conditions_follow_kube_proxy(void **state)
 	assert_string_equal(slice->ports[1].name, "");
 }
 
+/* The API server takes such ports; nobody serves them, and the others go on. */
+static void a_slice_goes_on_without_a_port_that_nobody_serves(void **state)
+{
+	static const char text[] =
+		"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+		"metadata: {name: e, namespace: shop, labels: {kubernetes.io/service-name: s}}\n"
+		"addressType: IPv4\nports: [{name: a, port: 99999}, {name: b, port: 80}]\n"
+		"endpoints: [{addresses: [10.0.0.1]}]\n";
+	_seen_ struct seen seen;
+	const struct fw_endpoint_slice *slice;
+
+	(void)state;
+	decode_as("f.yaml", text, strlen(text), &seen);
+	assert_int_equal(seen.count, 1);
+	slice = (const struct fw_endpoint_slice *)seen.objects[0];
+	assert_int_equal(slice->port_count, 1);
+	assert_int_equal(slice->ports[0].port, 80);
+	assert_non_null(strstr(errors_of(&seen),
+			       "EndpointSlice shop/e: ports[0].port: 99999 is out "
+			       "of range (1 to 65535): not served"));
+}
+
 static void a_node_has_addresses_and_ranges(void **state)
 {
 	_seen_ struct seen seen;
@@ -437,6 +459,7 @@ int main(void)
 		cmocka_unit_test(pods_that_are_no_peers_are_marked),
 		cmocka_unit_test(service_addresses_are_those_that_are_served),
 		cmocka_unit_test(slice_conditions_follow_kube_proxy),
+		cmocka_unit_test(a_slice_goes_on_without_a_port_that_nobody_serves),
 		cmocka_unit_test(a_node_has_addresses_and_ranges),
 		cmocka_unit_test(yaml_scalars_are_those_of_kubernetes),
 		cmocka_unit_test(what_does_not_matter_leaves_the_digest),
