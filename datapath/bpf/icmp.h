@@ -114,8 +114,11 @@ static __always_inline int fw_icmp_error(struct __sk_buff *skb, const struct fw_
 					 struct fw_packet *p)
 {
 	union fw_addr local = p->local, remote = p->key.remote;
-	int reason = fw_icmp_embedded(skb, ep, p);
+	int reason = fw_source_possible(p);
 
+	if (reason)
+		return reason;
+	reason = fw_icmp_embedded(skb, ep, p);
 	if (!reason && (!fw_addr_equal(&local, &p->local) ||
 			(p->direction == FW_EGRESS && !fw_addr_equal(&remote, &p->key.remote))))
 		reason = FW_REASON_ICMP_EMBEDDED;
