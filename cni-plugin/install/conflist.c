@@ -230,10 +230,13 @@ int fw_conflist_add(const char *text, size_t len, const char *entry, char **ret_
 		len = strlen(bare);
 		r = find_layout(text, len, &layout, err);
 	}
+	if (r == 0 && layout.count == PLUGINS_MAX) /* what is written must be read again */
+		r = fw_err_set(err, -EINVAL, "no room for our entry behind %d plugins",
+			       PLUGINS_MAX);
 	if (r < 0)
 		return r;
 	size_t at = layout.plugins[layout.count - 1].end;
-	fw_buf_init(&out, FW_CONFLIST_MAX + 4096);
+	fw_buf_init(&out, FW_CONFLIST_MAX);
 	(void)fw_buf_append(&out, text, at);
 	(void)fw_buf_printf(&out, ",%s", entry);
 	r = fw_buf_append(&out, text + at, len - at);

@@ -123,6 +123,30 @@ static void what_is_no_conflist_is_refused(void **state)
 	}
 }
 
+/* Found by fuzz_conflist: what was written could not be read, and so never be taken out. */
+static void a_list_that_is_full_is_left_alone(void **state)
+{
+	char text[2048] = "{\"name\":\"n\",\"plugins\":[{\"type\":\"a\"}";
+	struct fw_err err = {""};
+	char *changed = NULL;
+	int plugins = 1;
+
+	(void)state;
+	for (; plugins < 63; plugins++)
+		(void)strncat(text, ",{\"type\":\"a\"}", sizeof(text) - strlen(text) - 1);
+	(void)strncat(text, "]}", sizeof(text) - strlen(text) - 1);
+	changed = added(text);
+	assert_non_null(changed);
+	assert_null(added(changed));
+	free(changed);
+	changed = NULL;
+	text[strlen(text) - 2] = '\0';
+	(void)strncat(text, ",{\"type\":\"a\"}]}", sizeof(text) - strlen(text) - 1);
+	assert_int_equal(fw_conflist_add(text, strlen(text), ENTRY, &changed, &err), -EINVAL);
+	assert_null(changed);
+	assert_non_null(strstr(err.text, "no room"));
+}
+
 static void an_entry_must_be_ours(void **state)
 {
 	struct fw_err err = {""};
@@ -324,6 +348,7 @@ int main(void)
 		cmocka_unit_test(what_is_added_and_removed_leaves_the_same_bytes),
 		cmocka_unit_test(an_entry_elsewhere_or_with_other_options_moves_to_the_end),
 		cmocka_unit_test(what_is_no_conflist_is_refused),
+		cmocka_unit_test(a_list_that_is_full_is_left_alone),
 		cmocka_unit_test(an_entry_must_be_ours),
 		cmocka_unit_test_setup_teardown(the_list_that_a_runtime_would_load_gets_the_entry,
 						make_world, end_world),

@@ -8,7 +8,7 @@
 #include "show/print.h"
 
 static const char help[] =
-	"usage: fwctl status [--ready] [-o json|yaml] [--color auto|always|never] [--server PATH]\n"
+	"usage: fwctl status [--ready] [-o json|yaml] [--color WHEN] [--server PATH]\n"
 	"\n"
 	"One look at this node: coverage, enforcement, policies, input that is wrong,\n"
 	"tables, losses.\n"
