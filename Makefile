@@ -78,11 +78,12 @@ demo-down: ## remove every trace of a demo that was left up
 bench: tests ## every figure beside its budget; fails when one is over
 	@e2e/bench/run $(BUILD)
 
-test-api: tests ## rows 60 to 69 with a real etcd and kube-apiserver, from BUILD/cluster/bin (FW_CLUSTER_BIN=); skipped without them
-	@FW_BUILD=$(BUILD) e2e/api/rows
+test-api: tests ## rows 60 to 69 with a fake API server, and with a real one from BUILD/cluster/bin (FW_CLUSTER_BIN=)
+	@FW_BUILD=$(abspath $(BUILD)) e2e/api/faults
+	@FW_BUILD=$(abspath $(BUILD)) e2e/api/rows
 
 bench-api: tests ## figures with a real API server: 10,000 pods x 200 namespaces x 1,000 policies; JSON lines
-	@FW_BUILD=$(BUILD) e2e/api/bench
+	@FW_BUILD=$(abspath $(BUILD)) e2e/api/bench
 
 prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8; goes on where it was interrupted
 	@e2e/oracle/prove --long $(BUILD)
