@@ -23,7 +23,7 @@
 #define VERSION	 1
 #define SUFFIX	 ".json"
 
-static int make_folder(const char *path, struct fw_err *err)
+int fw_state_make_path(const char *path, struct fw_err *err)
 {
 	char part[PATH_MAX];
 
@@ -49,7 +49,7 @@ static int open_folder(const char *run_dir, bool make, struct fw_err *err)
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return fw_err_errno(err, -ENAMETOOLONG, "%s", run_dir);
 	if (make) {
-		int r = make_folder(path, err);
+		int r = fw_state_make_path(path, err);
 		if (r < 0)
 			return r;
 	}

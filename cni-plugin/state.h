@@ -63,6 +63,8 @@ enum fw_state_lock_how {
 int fw_state_lock(const char *run_dir, uint64_t owner, enum fw_state_lock_how how, int *ret_lock,
 		  struct fw_err *err);
 
+/* A folder and what is missing above it, mode 0755; 0 also when it is there. */
+int fw_state_make_path(const char *path, struct fw_err *err);
 int fw_state_write(const char *run_dir, const struct fw_state *state, struct fw_err *err);
 /* -ENOENT when there is none; -EBADMSG with a text when the file does not hold this endpoint's
  * state. */

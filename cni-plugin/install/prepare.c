@@ -15,28 +15,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "state.h"
 
 static void close_tree(FTS **tree)
 {
 	if (*tree)
 		(void)fts_close(*tree);
-}
-
-static int make_path(const char *path, struct fw_err *err)
-{
-	char part[PATH_MAX];
-
-	for (const char *slash = path; *slash;) {
-		slash = strchrnul(slash + 1, '/');
-		size_t len = (size_t)(slash - path);
-		if (len >= sizeof(part))
-			return fw_err_errno(err, -ENAMETOOLONG, "%s", path);
-		memcpy(part, path, len);
-		part[len] = '\0';
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return fw_err_errno(err, -errno, "making %s", part);
-	}
-	return 0;
 }
 
 static int give(const char *path, uid_t user, struct fw_err *err)
@@ -69,7 +53,7 @@ int fw_prepare(const struct fw_prepare *prepare, struct fw_err *err)
 	const char *const paths[] = {prepare->pin_dir, prepare->run_dir, prepare->state_dir};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		int r = make_path(paths[i], err);
+		int r = fw_state_make_path(paths[i], err);
 		if (r == 0)
 			r = give(paths[i], prepare->user, err);
 		if (r < 0)
