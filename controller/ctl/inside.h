@@ -59,6 +59,7 @@ cJSON *fw_op_status(struct fw_agent *agent);
 cJSON *fw_op_endpoints(struct fw_agent *agent);
 cJSON *fw_op_maps(struct fw_agent *agent);
 void fw_add_maps(cJSON *list, struct fw_agent *agent, bool with_percent, bool *failed);
+void fw_add_counters(cJSON *answer, struct fw_agent *agent, bool *failed);
 cJSON *fw_op_version(struct fw_agent *agent);
 cJSON *fw_op_policies(struct fw_agent *agent, const char *pod,
 		      struct fw_err *err); /* NULL with a text */

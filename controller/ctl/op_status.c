@@ -222,6 +222,7 @@ cJSON *fw_op_status(struct fw_agent *agent)
 	add_objects(answer, agent, &failed);
 	fw_add_maps(fw_add_list(answer, "maps", &failed), agent, true, &failed);
 	add_chain(answer, agent, &failed);
+	fw_add_counters(answer, agent, &failed);
 	add_times(answer, agent, &failed);
 	return finished(answer, failed);
 }

@@ -191,6 +191,45 @@ static void print_input(const cJSON *answer)
 	}
 }
 
+/* Packets that one reason dropped, both directions. */
+static double dropped_by(const cJSON *row)
+{
+	return fw_json_true(row, "drops")
+		       ? fw_json_number(fw_json_get(row, "in"), "packets") +
+				 fw_json_number(fw_json_get(row, "out"), "packets")
+		       : 0;
+}
+
+/* How many packets were dropped, and by which reasons most. */
+static void print_drops(const cJSON *answer)
+{
+	enum { SHOWN = 3 };
+	const cJSON *row, *reasons = fw_json_get(answer, "reasons"), *most[SHOWN] = {NULL};
+	double total = 0;
+
+	cJSON_ArrayForEach(row, reasons) {
+		const cJSON *here = row, *next;
+
+		total += dropped_by(row);
+		for (int i = 0; i < SHOWN; i++) {
+			if (dropped_by(here) <= (most[i] ? dropped_by(most[i]) : 0))
+				continue;
+			next = most[i];
+			most[i] = here;
+			here = next;
+		}
+	}
+	if (total <= 0)
+		return;
+	(void)printf("%-9s %.0f packets", "dropped", total);
+	for (int i = 0; i < SHOWN && most[i]; i++) {
+		(void)printf("%s", i ? ", " : ": ");
+		print_escaped(fw_json_text(most[i], "reason"));
+		(void)printf(" %.0f", dropped_by(most[i]));
+	}
+	(void)printf("\n");
+}
+
 static void print_problems(const cJSON *answer)
 {
 	const cJSON *item, *problems = fw_json_get(answer, "problems");
@@ -237,6 +276,7 @@ int cmd_status(int argc, char **argv)
 		print_node(answer);
 		print_policies(answer);
 		print_input(answer);
+		print_drops(answer);
 		print_problems(answer);
 	}
 	return code ? code : fw_json_true(answer, "healthy") ? FW_EXIT_OK : FW_EXIT_FALSE;

@@ -12,6 +12,7 @@ int cmd_status(int argc, char **argv);
 int cmd_endpoints(int argc, char **argv);
 int cmd_policies(int argc, char **argv);
 int cmd_maps(int argc, char **argv);
+int cmd_metrics(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 

@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{"endpoints", NULL, cmd_endpoints, "every pod of this node and its state"},
 	{"policies", NULL, cmd_policies, "the policies in force, or those of one pod"},
 	{"maps", NULL, cmd_maps, "how full the datapath's tables are"},
+	{"metrics", NULL, cmd_metrics, "this node's numbers, for Prometheus"},
 	{"test", NULL, cmd_test, "unit tests for policies, without a cluster"},
 	{"version", NULL, cmd_version, "of fwctl and of podwalld"},
 };

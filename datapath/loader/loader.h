@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "fw/abi.h"
+#include "fw/reasons.h"
 
 #define FW_PIN_DEFAULT "/sys/fs/bpf/podwall"
 
@@ -83,6 +84,11 @@ struct fw_endpoint *fw_datapath_endpoint(const struct fw_datapath *datapath,
 struct fw_region *fw_datapath_region(const struct fw_datapath *datapath, uint32_t region);
 struct fw_bucket *fw_datapath_bucket(const struct fw_datapath *datapath, uint32_t bucket);
 struct fw_range *fw_datapath_ranges(const struct fw_datapath *datapath);
+
+/* What was counted since the maps were made, all CPUs together: [reason][enum fw_direction].
+ * Untouched on failure. */
+int fw_datapath_counters(const struct fw_datapath *datapath,
+			 struct fw_counter ret_counters[FW_REASON_COUNT][2], struct fw_err *err);
 
 /*
  * Programs. Loads this build's object on the open maps and pins its programs in the place of those

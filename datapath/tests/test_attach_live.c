@@ -204,6 +204,8 @@ static void attaching_to_a_live_device_loses_nothing(void **state)
 		wait_for_trips(&traffic, TRIPS);
 	}
 	stop(&traffic);
+	if (traffic.lost)
+		explain();
 	assert_int_equal(traffic.lost, 0);
 	assert_false(leftovers());
 }
