@@ -71,6 +71,54 @@ static inline void wire_hold_pod(int ready)
 	_exit(1);
 }
 
+/* A UDP socket of one side, bound and connected; waits WIRE_PATIENCE seconds for a datagram. */
+static inline int wire_udp(const struct wire *wire, bool pod, uint16_t port)
+{
+	const struct timeval patience = {.tv_sec = WIRE_PATIENCE};
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)}, peer = own;
+	int fd;
+
+	(void)inet_pton(AF_INET, pod ? WIRE_POD : WIRE_NODE, &own.sin_addr);
+	(void)inet_pton(AF_INET, pod ? WIRE_NODE : WIRE_POD, &peer.sin_addr);
+	wire_enter(pod ? wire->pod_netns : wire->node_netns);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&peer, sizeof(peer)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	wire_enter(wire->node_netns);
+	return fd;
+}
+
+/* True when a datagram gets from one socket to the other within 20 ms. */
+static inline bool wire_carries(int from, int to)
+{
+	const struct timeval soon = {.tv_usec = 20000};
+	char got = 0;
+
+	return setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)) == 0 &&
+	       send(from, "x", 1, 0) == 1 && recv(to, &got, 1, 0) == 1;
+}
+
+/*
+ * Waits until both ends take packets: the kernel gives a device its queue some time after the link
+ * is up (linkwatch), and drops what is sent before (QDISC_DROP).
+ */
+static inline void wire_wait(const struct wire *wire)
+{
+	const uint16_t port = 9;
+	const int node = wire_udp(wire, false, port), pod = wire_udp(wire, true, port);
+	int left = WIRE_PATIENCE * 50;
+
+	while (left > 0 && !wire_carries(pod, node))
+		left--;
+	while (left > 0 && !wire_carries(node, pod))
+		left--;
+	assert_true(left > 0);
+	(void)close(node);
+	(void)close(pod);
+}
+
 static inline void wire_up(struct wire *wire)
 {
 	char path[64], pid[16], answer;
@@ -104,6 +152,7 @@ static inline void wire_up(struct wire *wire)
 	wire_enter(wire->node_netns);
 	wire->ifindex = if_nametoindex("vh");
 	assert_int_not_equal(wire->ifindex, 0);
+	wire_wait(wire);
 }
 
 static inline void wire_down(struct wire *wire)
@@ -112,25 +161,6 @@ static inline void wire_down(struct wire *wire)
 	(void)waitpid(wire->pod, NULL, 0);
 	(void)close(wire->pod_netns);
 	(void)close(wire->node_netns);
-}
-
-/* A UDP socket of one side, bound and connected; waits WIRE_PATIENCE seconds for a datagram. */
-static inline int wire_udp(const struct wire *wire, bool pod, uint16_t port)
-{
-	const struct timeval patience = {.tv_sec = WIRE_PATIENCE};
-	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)}, peer = own;
-	int fd;
-
-	(void)inet_pton(AF_INET, pod ? WIRE_POD : WIRE_NODE, &own.sin_addr);
-	(void)inet_pton(AF_INET, pod ? WIRE_NODE : WIRE_POD, &peer.sin_addr);
-	wire_enter(pod ? wire->pod_netns : wire->node_netns);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof(own)), 0);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&peer, sizeof(peer)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-	wire_enter(wire->node_netns);
-	return fd;
 }
 
 /* The wire's pod as an endpoint whose policy allows everything. */
