@@ -53,6 +53,7 @@ int fw_realm_take(struct fw_compiler *compiler, const char *name,
 static void free_realm(struct fw_realm_record *record)
 {
 	free(record->realm.known);
+	free(record->realm.scopes);
 	free(record->realm.name);
 	free(record);
 }
@@ -73,6 +74,8 @@ static void change(struct fw_compiler *compiler, struct fw_realm_record *record,
 	record->changed = true;
 	if (record->realm.known_cap)
 		memset(record->realm.known, 0, record->realm.known_cap);
+	free(record->realm.scopes);
+	record->realm.scopes = NULL;
 	compiler->realms_changed = true;
 }
 

@@ -55,6 +55,8 @@ struct fw_realm {
 	char *name;
 	uint8_t *known; /* by term id: 0 not asked yet, 1 no, 2 yes */
 	size_t known_cap;
+	uint64_t *scopes; /* match.c's, by name and labels; NULL: to be made anew */
+	size_t scope_count;
 };
 
 struct fw_terms {
