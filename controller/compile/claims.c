@@ -192,9 +192,8 @@ static int list_nodes(struct fw_compiler *compiler)
 static int classify_nodes(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make_node, .drop = drop_node, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_NODE, &objects);
-	int r = fw_track_update(&compiler->nodes, objects, count, &ops, &compiler->nodes_changed);
+	int r = fw_track_update(&compiler->nodes, model, FW_KIND_NODE, &ops,
+				&compiler->nodes_changed);
 
 	if (!r && compiler->nodes_changed)
 		r = list_nodes(compiler);

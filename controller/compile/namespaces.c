@@ -121,11 +121,9 @@ static int prepare(struct fw_realm *realm, size_t terms)
 int fw_stage_namespaces(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_NAMESPACE, &objects);
 	bool changed;
 
-	return fw_track_update(&compiler->namespaces, objects, count, &ops, &changed);
+	return fw_track_update(&compiler->namespaces, model, FW_KIND_NAMESPACE, &ops, &changed);
 }
 
 int fw_realms_prepare(struct fw_compiler *compiler)

@@ -209,13 +209,12 @@ static void prefetch(const struct fw_compiler *compiler, size_t at)
 int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_POD, &objects), fresh;
 	bool gone, terms_changed;
+	size_t fresh;
 	int r = FW_ROOM(&compiler->dead_members, compiler->pods.count + 1);
 
 	if (!r)
-		r = fw_track_update(&compiler->pods, objects, count, &ops,
+		r = fw_track_update(&compiler->pods, model, FW_KIND_POD, &ops,
 				    &compiler->claims_changed);
 	if (r)
 		return r;
