@@ -15,8 +15,11 @@ static int make(void *context, const struct fw_object *object, void **ret_record
 {
 	const struct fw_pod *pod = (const struct fw_pod *)object;
 	struct fw_compiler *compiler = context;
-	struct fw_member *member = calloc(1, sizeof(*member));
+	struct fw_member *member;
 
+	if (FW_ROOM(&compiler->fresh_members, 1))
+		return -ENOMEM;
+	member = calloc(1, sizeof(*member));
 	if (!member)
 		return -ENOMEM;
 	if (fw_realm_take(compiler, object->namespace, &member->realm)) {
@@ -26,6 +29,7 @@ static int make(void *context, const struct fw_object *object, void **ret_record
 	member->pod = pod;
 	member->peer = !pod->host_network && !pod->finished;
 	member->dirty = true;
+	compiler->fresh_members.items[compiler->fresh_members.count++] = member;
 	*ret_record = member;
 	return 0;
 }
@@ -225,6 +229,13 @@ int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 	r = fw_realms_prepare(compiler);
 	if (terms_changed)
 		touch_sets(compiler);
+	if (!terms_changed && !compiler->realms_changed) {
+		for (size_t i = 0; !r && i < compiler->fresh_members.count; i++) {
+			if (compiler->fresh_members.items[i]->peer)
+				r = update(compiler, compiler->fresh_members.items[i], false);
+		}
+		return r;
+	}
 	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
 		struct fw_member *member = compiler->pods.rows[i].record;
 
@@ -249,7 +260,7 @@ void fw_pods_settle(struct fw_compiler *compiler)
 {
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		free_member(compiler, compiler->dead_members.items[i]);
-	compiler->dead_members.count = 0;
+	compiler->dead_members.count = compiler->fresh_members.count = 0;
 	if (compiler->sets_changed) {
 		for (size_t i = 0; i < compiler->pods.count; i++)
 			((struct fw_member *)compiler->pods.rows[i].record)->moved = false;
@@ -272,6 +283,7 @@ void fw_pods_done(struct fw_compiler *compiler)
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		forget_member(compiler->dead_members.items[i]);
 	free(compiler->dead_members.items);
+	free(compiler->fresh_members.items);
 	free(compiler->scratch_ids.items);
 	free(compiler->scratch_named.items);
 }
