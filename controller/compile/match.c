@@ -178,19 +178,36 @@ void fw_match_done(struct fw_terms *terms)
 	fw_htab_done(&terms->buckets);
 }
 
+void fw_realm_remember(struct fw_realm *realm, uint32_t term, enum fw_realm_answer answer)
+{
+	unsigned int shift = term % 4 * 2;
+	uint8_t *byte = realm->known + term / 4;
+
+	if (term / 4 < realm->known_cap)
+		*byte = (uint8_t)((*byte & ~(3u << shift)) | (unsigned int)answer << shift);
+}
+
+static enum fw_realm_answer recall(const struct fw_realm *realm, uint32_t term)
+{
+	return term / 4 < realm->known_cap
+		       ? (enum fw_realm_answer)(realm->known[term / 4] >> term % 4 * 2 & 3)
+		       : FW_REALM_NOT_ASKED;
+}
+
 /* A namespace that the model does not hold has no labels to match: no namespaceSelector matches it.
  */
 bool fw_term_holds_realm(const struct fw_term *term, struct fw_realm *realm)
 {
+	enum fw_realm_answer answer;
 	bool yes;
 
 	if (term->namespace)
 		return !strcmp(term->namespace, realm->name);
-	if (term->id < realm->known_cap && realm->known[term->id])
-		return realm->known[term->id] == 2;
+	answer = recall(realm, term->id);
+	if (answer != FW_REALM_NOT_ASKED)
+		return answer == FW_REALM_HELD;
 	yes = realm->object && fw_selector_matches(&term->namespaces, &realm->object->labels);
-	if (term->id < realm->known_cap)
-		realm->known[term->id] = yes ? 2 : 1;
+	fw_realm_remember(realm, term->id, yes ? FW_REALM_HELD : FW_REALM_OUTSIDE);
 	return yes;
 }
 

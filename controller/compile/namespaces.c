@@ -111,7 +111,7 @@ static void drop(void *context, void *item)
 static int prepare(struct fw_realm *realm, size_t terms)
 {
 	size_t old = realm->known_cap;
-	int r = fw_grow((void **)&realm->known, &realm->known_cap, terms, 1);
+	int r = fw_grow((void **)&realm->known, &realm->known_cap, (terms + 3) / 4, 1);
 
 	if (!r && realm->known_cap > old)
 		memset(realm->known + old, 0, realm->known_cap - old);
@@ -153,8 +153,8 @@ void fw_namespaces_settle(struct fw_compiler *compiler)
 		for (size_t k = 0; k < terms->idle.count; k++) {
 			const struct fw_term *term = terms->idle.items[k];
 
-			if (!term->refs && term->id < record->realm.known_cap)
-				record->realm.known[term->id] = 0;
+			if (!term->refs)
+				fw_realm_remember(&record->realm, term->id, FW_REALM_NOT_ASKED);
 		}
 	}
 	compiler->realms_changed = false;

@@ -8,8 +8,9 @@
 
 #include "compile/stages.h"
 
-#define PREFETCH  8  /* members whose memory is asked for ahead */
-#define FRESH_MAX 48 /* more new terms than that: the index over all terms is faster */
+#define PREFETCH   8	/* members whose memory is asked for ahead */
+#define FRESH_KEPT 1024 /* room for new members that is kept */
+#define FRESH_MAX  48	/* more new terms than that: the index over all terms is faster */
 
 static int make(void *context, const struct fw_object *object, void **ret_record)
 {
@@ -261,6 +262,11 @@ void fw_pods_settle(struct fw_compiler *compiler)
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		free_member(compiler, compiler->dead_members.items[i]);
 	compiler->dead_members.count = compiler->fresh_members.count = 0;
+	if (compiler->fresh_members.cap > FRESH_KEPT) { /* every pod was new: not soon again */
+		free(compiler->fresh_members.items);
+		compiler->fresh_members.items = NULL;
+		compiler->fresh_members.cap = 0;
+	}
 	if (compiler->sets_changed) {
 		for (size_t i = 0; i < compiler->pods.count; i++)
 			((struct fw_member *)compiler->pods.rows[i].record)->moved = false;

@@ -26,7 +26,7 @@ struct fw_peer_class {
 	char label[];
 };
 
-/* A pod. */
+/* A pod. There are as many as in the cluster: 56 bytes are one size of malloc(3) less than 64. */
 struct fw_member {
 	const struct fw_pod *pod;
 	struct fw_realm_record *realm;
@@ -35,15 +35,15 @@ struct fw_member {
 	struct fw_blob *names;		   /* NULL until it runs here: struct fw_member_names */
 	uint64_t ips_hash;		   /* of the addresses last claimed */
 	uint32_t sandbox_stamp;		   /* the compile that last saw a sandbox of it here */
-	bool peer;			   /* neither host network nor finished */
-	bool dirty;			   /* its terms must be looked for anew */
-	bool dead;			   /* gone from the model, freed at the end */
-	bool moved;			   /* its set is another one than in the last compile */
-	bool claimed;			   /* its addresses stand in the claims */
-	bool reclaim;			   /* they are other ones now */
-	bool looked;			   /* its node was compared */
-	bool scheduled_here;
-	bool here; /* runs on this node */
+	bool peer : 1;			   /* neither host network nor finished */
+	bool dirty : 1;			   /* its terms must be looked for anew */
+	bool dead : 1;			   /* gone from the model, freed at the end */
+	bool moved : 1;			   /* its set is another one than in the last compile */
+	bool claimed : 1;		   /* its addresses stand in the claims */
+	bool reclaim : 1;		   /* they are other ones now */
+	bool looked : 1;		   /* its node was compared */
+	bool scheduled_here : 1;
+	bool here : 1; /* runs on this node */
 };
 
 struct fw_member_names {
