@@ -20,7 +20,7 @@ void fw_ids_init(struct fw_ids *ids, uint32_t kind, uint32_t first, uint32_t lim
 
 void fw_ids_done(struct fw_ids *ids)
 {
-	HASH_CLEAR(hh, ids->by_digest);
+	fw_htab_done(&ids->by_digest);
 	for (uint32_t i = 0; i < ids->by_id_size; i++)
 		free(ids->by_id[i]);
 	free(ids->by_id);
@@ -62,16 +62,32 @@ static int add_released(struct fw_ids *ids, uint32_t id)
 	return 0;
 }
 
-static void hash_in(struct fw_ids *ids, struct fw_id *entry)
+static uint64_t hash_of(const struct fw_digest *digest)
 {
-	struct fw_id *before = fw_ids_by_digest(ids, &entry->digest);
+	return fw_hash_bytes(0, digest, sizeof(*digest));
+}
 
+static bool has_digest(const void *item, const void *key)
+{
+	const struct fw_digest *a = &((const struct fw_id *)item)->digest, *b = key;
+
+	return a->a == b->a && a->b == b->b;
+}
+
+static int hash_in(struct fw_ids *ids, struct fw_id *entry)
+{
+	uint64_t hash = hash_of(&entry->digest);
+	struct fw_id *before = fw_ids_by_digest(ids, &entry->digest);
+	int r = fw_htab_add(&ids->by_digest, hash, entry);
+
+	if (r < 0)
+		return r;
+	entry->hashed = true;
 	if (before) {
-		HASH_DEL(ids->by_digest, before);
+		fw_htab_remove(&ids->by_digest, hash, before);
 		before->hashed = false;
 	}
-	HASH_ADD(hh, ids->by_digest, digest, sizeof(entry->digest), entry);
-	entry->hashed = true;
+	return 0;
 }
 
 /* Makes the entry of `id`, which has none. */
@@ -87,13 +103,17 @@ static int enter(struct fw_ids *ids, uint32_t id, const struct fw_digest *digest
 	if (!entry)
 		return -ENOMEM;
 	entry->id = id;
-	ids->by_id[id - ids->first] = entry;
-	ids->used++;
 	if (digest) {
 		entry->digest = *digest;
 		entry->known = true;
-		hash_in(ids, entry);
+		r = hash_in(ids, entry);
+		if (r < 0) {
+			free(entry);
+			return r;
+		}
 	}
+	ids->by_id[id - ids->first] = entry;
+	ids->used++;
 	if (ret_id)
 		*ret_id = entry;
 	return 0;
@@ -128,10 +148,7 @@ int fw_ids_adopt(struct fw_ids *ids, uint32_t id, const struct fw_digest *digest
 
 struct fw_id *fw_ids_by_digest(const struct fw_ids *ids, const struct fw_digest *digest)
 {
-	struct fw_id *entry;
-
-	HASH_FIND(hh, ids->by_digest, digest, sizeof(*digest), entry);
-	return entry;
+	return fw_htab_find(&ids->by_digest, hash_of(digest), has_digest, digest);
 }
 
 struct fw_id *fw_ids_by_id(const struct fw_ids *ids, uint32_t id)
@@ -173,7 +190,7 @@ void fw_ids_release(struct fw_ids *ids, uint32_t id)
 	if (!entry)
 		return;
 	if (entry->hashed)
-		HASH_DEL(ids->by_digest, entry);
+		fw_htab_remove(&ids->by_digest, hash_of(&entry->digest), entry);
 	ids->by_id[id - ids->first] = NULL;
 	ids->used--;
 	free(entry);

@@ -9,9 +9,9 @@
 #define FW_APPLY_IDS_H
 
 #include <stdbool.h>
-#include <uthash.h>
 
 #include "apply/log.h"
+#include "base/htab.h"
 #include "compile/tables.h"
 
 struct fw_id {
@@ -21,7 +21,6 @@ struct fw_id {
 	bool hashed; /* found by digest: the newest of those with that digest */
 	bool fresh;  /* the owner's: nothing in the maps refers to it yet */
 	uint64_t stamp; /* the owner's: when it was last in use */
-	UT_hash_handle hh;
 };
 
 struct fw_ids {
@@ -32,7 +31,7 @@ struct fw_ids {
 	uint32_t by_id_size;
 	uint32_t *released;
 	uint32_t released_count, released_size;
-	struct fw_id *by_digest;
+	struct fw_htab by_digest;
 	struct fw_log *log; /* borrowed, NULL while it is being read */
 };
 

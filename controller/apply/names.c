@@ -108,6 +108,7 @@ static int enter_decision(struct fw_names *names, const struct decision_record *
 static int enter_service(struct fw_names *names, const struct service_record *record)
 {
 	struct fw_service_name *entry, *before;
+	size_t size;
 	int r;
 
 	if (!record->id || record->id > SERVICES_MAX)
@@ -117,11 +118,12 @@ static int enter_service(struct fw_names *names, const struct service_record *re
 		return r;
 	if (names->service_by_id[record->id - 1])
 		return 0;
-	entry = calloc(1, sizeof(*entry));
+	size = strlen(record->text) + 1;
+	entry = calloc(1, sizeof(*entry) + size);
 	if (!entry)
 		return -ENOMEM;
 	entry->id = record->id;
-	(void)snprintf(entry->text, sizeof(entry->text), "%s", record->text);
+	memcpy(entry->text, record->text, size);
 	HASH_FIND_STR(names->services, entry->text, before);
 	if (before)
 		HASH_DEL(names->services, before);
@@ -268,7 +270,7 @@ static int compact_services(struct fw_names *names, struct fw_err *err)
 		if (!entry->keep && entry->id + 1 != names->next_service)
 			continue;
 		records[count].id = entry->id;
-		memcpy(records[count++].text, entry->text, sizeof(entry->text));
+		memcpy(records[count++].text, entry->text, strlen(entry->text) + 1);
 	}
 	r = fw_log_rewrite(names->service_log, records, count, err);
 	if (r < 0)

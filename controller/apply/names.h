@@ -25,9 +25,9 @@ struct fw_decision_entry {
 
 struct fw_service_name {
 	uint32_t id;
-	char text[FW_SERVICE_NAME]; /* "shop/web:http" */
-	bool keep;		    /* as of decisions */
-	UT_hash_handle hh;	    /* by text */
+	bool keep;	   /* as of decisions */
+	UT_hash_handle hh; /* by text */
+	char text[];	   /* "shop/web:http", shorter than FW_SERVICE_NAME */
 };
 
 struct fw_names {

@@ -86,7 +86,7 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
 static int want_addresses(const struct fw_cells_plan *plan, struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
-	int r = 0;
+	int r = fw_row_set_reserve(set, tables->addresses_count);
 
 	for (size_t i = 0; r == 0 && i < tables->addresses_count; i++) {
 		const struct fw_address_row *row = &tables->addresses[i];
@@ -94,8 +94,7 @@ static int want_addresses(const struct fw_cells_plan *plan, struct fw_row_set *s
 
 		r = fw_row_set_add(set, row->ip.b, &peer);
 	}
-	fw_row_set_sort(set);
-	return r;
+	return r; /* in the order of the tables, which is by address */
 }
 
 static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *set)

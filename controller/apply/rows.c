@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 
 #define BATCH		1024u
+#define SAME_BLOCK	64u
 #define KERNEL_ENOTSUPP 524 /* the kernel gives it away, errno.h does not know it */
 
 void (*fw_apply_write_hook)(const char *what);
@@ -50,18 +51,27 @@ const void *fw_row_value(const struct fw_row_set *set, size_t row)
 	return set->data + row * step_of(set) + set->key_size;
 }
 
+int fw_row_set_reserve(struct fw_row_set *set, size_t count)
+{
+	uint8_t *grown;
+
+	if (count <= set->size)
+		return 0;
+	grown = reallocarray(set->data, count, step_of(set));
+	if (!grown)
+		return -ENOMEM;
+	set->data = grown;
+	set->size = count;
+	return 0;
+}
+
 int fw_row_set_add(struct fw_row_set *set, const void *key, const void *value)
 {
-	size_t step = step_of(set), size = set->size ? set->size * 2 : 64;
+	size_t step = step_of(set);
 	uint8_t *to;
 
-	if (set->count == set->size) {
-		to = realloc(set->data, size * step);
-		if (!to)
-			return -ENOMEM;
-		set->data = to;
-		set->size = size;
-	}
+	if (set->count == set->size && fw_row_set_reserve(set, set->size ? set->size * 2 : 64) < 0)
+		return -ENOMEM;
 	to = set->data + set->count++ * step;
 	memcpy(to, key, set->key_size);
 	memcpy(to + set->key_size, value, set->value_size);
@@ -148,17 +158,36 @@ static int diff_step(const struct fw_row_set *before, const struct fw_row_set *a
 			      fw_row_value(after, *to - 1));
 }
 
+/* Nearly all rows are the same: how many of the next ones, as far as whole blocks are. */
+static size_t same_rows(const struct fw_row_set *before, const struct fw_row_set *after, size_t at,
+			size_t to)
+{
+	size_t step = step_of(before), same = 0;
+
+	while (at + same + SAME_BLOCK <= before->count && to + same + SAME_BLOCK <= after->count &&
+	       !memcmp(before->data + (at + same) * step, after->data + (to + same) * step,
+		       SAME_BLOCK * step))
+		same += SAME_BLOCK;
+	return same;
+}
+
 int fw_row_diff(const struct fw_row_set *before, const struct fw_row_set *after, size_t capacity,
 		struct fw_row_diff *ret_diff)
 {
 	_cleanup_(fw_row_diff_done) struct fw_row_diff diff;
-	size_t at = 0, to = 0, room;
+	size_t at = 0, to = 0, room, same;
 	int r = 0;
 
 	fw_row_set_init(&diff.add, before->key_size, before->value_size);
 	diff.change = diff.remove = diff.skipped = diff.add;
-	while (r == 0 && (at < before->count || to < after->count))
-		r = diff_step(before, after, &at, &to, &diff);
+	while (r == 0 && (at < before->count || to < after->count)) {
+		same = same_rows(before, after, at, to);
+		at += same;
+		to += same;
+		for (size_t i = 0;
+		     r == 0 && i < SAME_BLOCK && (at < before->count || to < after->count); i++)
+			r = diff_step(before, after, &at, &to, &diff);
+	}
 	if (r < 0)
 		return r;
 	room = capacity > before->count ? capacity - before->count : 0;

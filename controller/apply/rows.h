@@ -29,6 +29,8 @@ void fw_apply_writing(const char *what);
 
 void fw_row_set_init(struct fw_row_set *set, uint32_t key_size, uint32_t value_size);
 void fw_row_set_done(struct fw_row_set *set);
+/* Room for so many in all. */
+int fw_row_set_reserve(struct fw_row_set *set, size_t count);
 int fw_row_set_add(struct fw_row_set *set, const void *key, const void *value);
 /* Sorts by key; of equal keys the first added stays. */
 void fw_row_set_sort(struct fw_row_set *set);

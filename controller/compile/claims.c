@@ -41,25 +41,42 @@ static int claim(struct fw_compiler *compiler, struct claims *fresh, struct fw_m
 	return 0;
 }
 
-/* New pods, and those that have no status address: their sandboxes may have changed. */
+/* Those that have no status address: their sandboxes may have changed. */
+static int claim_sandboxed(struct fw_compiler *compiler, const struct fw_model *model,
+			   struct claims *fresh)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < compiler->sandboxed.count; i++) {
+		struct fw_member *member = compiler->sandboxed.items[i];
+
+		if (member->dead)
+			continue;
+		compiler->sandboxed.items[kept++] = member;
+		r = claim(compiler, fresh, member, model);
+	}
+	compiler->sandboxed.count = kept;
+	return r;
+}
+
 static int find_fresh(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct claims *fresh)
 {
-	size_t sandboxed = 0;
-	int r = 0;
+	int r = claim_sandboxed(compiler, model, fresh);
 
-	if (!compiler->claims_changed && !compiler->sandboxed)
-		return 0;
-	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
-		struct fw_member *member = compiler->pods.rows[i].record;
+	for (size_t i = 0; !r && i < compiler->fresh_members.count; i++) {
+		struct fw_member *member = compiler->fresh_members.items[i];
 
 		if (!member->peer)
 			continue;
-		if (!member->claimed || !member->pod->ip_count)
-			r = claim(compiler, fresh, member, model);
-		sandboxed += !member->pod->ip_count;
+		r = claim(compiler, fresh, member, model);
+		if (r || member->pod->ip_count)
+			continue;
+		r = FW_ROOM(&compiler->sandboxed, 1);
+		if (!r)
+			compiler->sandboxed.items[compiler->sandboxed.count++] = member;
 	}
-	compiler->sandboxed = sandboxed;
 	if (fresh->list.count)
 		qsort(fresh->list.items, fresh->list.count, sizeof(struct fw_claim),
 		      compare_claims);
@@ -192,9 +209,8 @@ static int list_nodes(struct fw_compiler *compiler)
 static int classify_nodes(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make_node, .drop = drop_node, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_NODE, &objects);
-	int r = fw_track_update(&compiler->nodes, objects, count, &ops, &compiler->nodes_changed);
+	int r = fw_track_update(&compiler->nodes, model, FW_KIND_NODE, &ops,
+				&compiler->nodes_changed);
 
 	if (!r && compiler->nodes_changed)
 		r = list_nodes(compiler);
@@ -251,5 +267,6 @@ void fw_claims_done(struct fw_compiler *compiler)
 {
 	fw_track_done(&compiler->nodes, forget_node);
 	free(compiler->claims.items);
+	free(compiler->sandboxed.items);
 	free(compiler->node_ips.items);
 }

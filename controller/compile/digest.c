@@ -60,6 +60,7 @@ static void compress(struct fw_hasher *hasher, bool last)
 	v[12] ^= hasher->length;
 	if (last)
 		v[14] = ~v[14];
+#pragma GCC unroll 12 /* so that the places in m and v are known */
 	for (int round = 0; round < ROUNDS; round++) {
 		const uint8_t *s = sigma[round % 10];
 

@@ -130,43 +130,28 @@ static int emit_subjects(struct fw_compiler *compiler, struct fw_tables *tables)
 static uint32_t class_of_pod(const struct fw_model *model, const struct fw_tables *tables,
 			     const struct fw_member *member)
 {
+	const struct fw_address_row *row;
 	const struct fw_ip *ips;
-	size_t count = fw_model_pod_ips(model, member->pod, &ips), low = 0;
-	size_t high = tables->addresses_count;
+	size_t count = fw_model_pod_ips(model, member->pod, &ips);
 
 	if (!count || fw_model_pod_by_ip(model, &ips[0]) != member->pod)
 		return FW_TABLES_UNKNOWN_POD;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = fw_ip_compare(&tables->addresses[middle].ip, &ips[0]);
-
-		if (!order)
-			return tables->addresses[middle].peer_class;
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return FW_TABLES_UNKNOWN_POD;
+	row = fw_emitted_address(tables, &ips[0]);
+	return row ? row->peer_class : FW_TABLES_UNKNOWN_POD;
 }
 
 static int emit_pods(struct fw_compiler *compiler, const struct fw_model *model,
 		     struct fw_tables *tables)
 {
-	size_t count = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < compiler->pods.count; i++)
-		count += !!((struct fw_member *)compiler->pods.rows[i].record)->subject;
-	tables->pods = malloc((count + 1) * sizeof(*tables->pods));
+	tables->pods = malloc((compiler->locals.count + 1) * sizeof(*tables->pods));
 	if (!tables->pods)
 		return -ENOMEM;
-	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
-		const struct fw_member *member = compiler->pods.rows[i].record;
+	for (size_t i = 0; !r && i < compiler->locals.count; i++) {
+		const struct fw_member *member = compiler->locals.items[i];
 		const struct fw_member_names *names = (struct fw_member_names *)member->names;
 
-		if (!member->subject)
-			continue;
 		tables->pods[tables->pods_count++] = (struct fw_pod_row){
 			.namespace = names->namespace,
 			.name = names->name,
@@ -257,35 +242,23 @@ static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 	return r;
 }
 
-static int emit_all(struct fw_compiler *compiler, const struct fw_model *model,
-		    struct fw_address_index *index, struct fw_tables *tables)
+int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct fw_tables *tables)
 {
 	int r = emit_classes(compiler, tables);
 
 	if (!r)
 		r = fw_emit_addresses(compiler, model, tables);
 	if (!r)
-		r = fw_address_index_make(tables, index);
-	if (!r)
 		r = fw_emit_prefixes(compiler, tables);
 	if (!r)
-		r = fw_emit_services(compiler, index, tables);
+		r = fw_emit_services(compiler, tables);
 	if (!r)
 		r = emit_subjects(compiler, tables);
 	if (!r)
-		r = fw_emit_choices(compiler, model, index, tables);
+		r = fw_emit_choices(compiler, model, tables);
 	if (!r)
 		r = emit_pods(compiler, model, tables);
 	return r ? r : emit_problems(compiler, tables);
-}
-
-int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct fw_tables *tables)
-{
-	struct fw_address_index index = {0};
-	int r = emit_all(compiler, model, &index, tables);
-
-	free(index.slots);
-	return r;
 }
 
 void fw_tables_free(struct fw_tables **tables)

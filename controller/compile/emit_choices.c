@@ -10,7 +10,8 @@
  * backends are asked about, too, and no pod is kept from itself.
  *
  * Asked by subject, then told by address: most subjects say the same of all kinds of a service's
- * backends, which is seen from the programs without looking into them.
+ * backends, which is seen from the programs without looking into them. A subject is asked about
+ * services only where it says of a class something else than of the outside.
  */
 #include <string.h>
 
@@ -46,7 +47,13 @@ struct service {
 	size_t first, count;	       /* into listed */
 	size_t first_kind, kind_count; /* into kinds */
 	size_t pairs[2];	       /* by family: who asks */
+	uint32_t turn;		       /* the subject that last considered it, counted from 1 */
 	bool asked;
+};
+
+/* A class, and a service of which it is a kind of backends. */
+struct tie {
+	uint32_t class, service;
 };
 
 /* A subject that differs about a service; `answers` into answers, one for each kind. */
@@ -67,11 +74,12 @@ struct subject {
 
 struct choosing {
 	struct fw_compiler *compiler;
-	const struct fw_address_index *index;
 	struct fw_tables *tables;
 	FW_LIST(struct source) sources;	  /* by address */
 	FW_LIST(struct subject) subjects; /* with cells for egress, by index */
 	FW_LIST(struct service) services; /* of several kinds, by row */
+	FW_LIST(struct tie) ties;
+	FW_LIST(uint32_t) always; /* services whose row does not tell all, or with several ports */
 	FW_LIST(struct listed) listed;
 	FW_LIST(struct kind) kinds;
 	FW_LIST(struct candidate) candidates;
@@ -104,10 +112,10 @@ static int gather(struct choosing *c, const struct fw_model *model)
 	size_t count = fw_model_list_sandboxes(model, &sandboxes);
 	int r = 0;
 
-	for (size_t i = 0; !r && i < c->compiler->pods.count; i++) {
-		const struct fw_member *member = c->compiler->pods.rows[i].record;
+	for (size_t i = 0; !r && i < c->compiler->locals.count; i++) {
+		const struct fw_member *member = c->compiler->locals.items[i];
 
-		for (size_t k = 0; !r && member->subject && k < member->pod->ip_count; k++)
+		for (size_t k = 0; !r && k < member->pod->ip_count; k++)
 			r = add_source(c, &member->pod->ips[k], member);
 	}
 	for (size_t i = 0; !r && i < count; i++) {
@@ -184,10 +192,31 @@ static int list_services(struct choosing *c)
 	return r;
 }
 
-static int list_backend(struct choosing *c, struct service *service,
-			const struct fw_backend *backend)
+/* Which services are to be looked at for a class; which ones for every subject. */
+static int tie_services(struct choosing *c)
 {
-	uint32_t class = fw_address_class(c->compiler, c->tables, c->index, &backend->ip);
+	int r = FW_ROOM(&c->ties, c->services.count * FW_SERVICE_GROUPS);
+
+	if (!r)
+		r = FW_ROOM(&c->always, c->services.count);
+	for (uint32_t i = 0; !r && i < c->services.count; i++) {
+		const struct fw_service_row *row = &c->tables->services[c->services.items[i].row];
+		bool ports = false;
+
+		for (uint32_t g = 0; g < row->group_count; g++) {
+			ports |= row->group[g].port != row->group[0].port;
+			c->ties.items[c->ties.count++] =
+				(struct tie){.class = row->group[g].peer_class, .service = i};
+		}
+		if (ports || row->group_count == FW_SERVICE_GROUPS)
+			c->always.items[c->always.count++] = i;
+	}
+	return r;
+}
+
+static int list_backend(struct choosing *c, struct service *service, struct fw_backend *backend)
+{
+	uint32_t class = fw_backend_class(c->compiler, c->tables, backend);
 	size_t kind = service->first_kind;
 	int r = FW_ROOM(&c->listed, 1);
 
@@ -217,7 +246,7 @@ static int list_backends(struct choosing *c, struct service *service)
 	service->first_kind = c->kinds.count;
 	for (size_t i = service->first_vip; i < service->end_vip; i++) {
 		const struct fw_vip *vip = &c->compiler->vips.items[i];
-		const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+		struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
 		int four = fw_ip_is4(&vip->ip);
 
 		for (size_t k = 0; !r && k < ports->backends[four].count; k++)
@@ -301,11 +330,41 @@ static int consider(struct choosing *c, struct subject *subject, uint32_t number
 	return 0;
 }
 
-static int consider_all(struct choosing *c, struct subject *subject, size_t *cell)
+/* Once for each subject. */
+static int consider_once(struct choosing *c, struct subject *subject, uint32_t number)
+{
+	struct service *service = &c->services.items[number];
+	uint32_t turn = (uint32_t)(subject - c->subjects.items) + 1;
+
+	if (service->turn == turn)
+		return 0;
+	service->turn = turn;
+	if (agrees(c, &c->tables->services[service->row], subject->index))
+		return 0;
+	return consider(c, subject, number);
+}
+
+/* A service of one port agrees where all of its classes have the program that the outside has. */
+static int consider_all(struct choosing *c, struct subject *subject)
+{
+	uint32_t usual = c->program.items[FW_TABLES_WORLD];
+	int r = 0;
+
+	for (size_t i = 0; !r && i < c->ties.count; i++) {
+		if (c->program.items[c->ties.items[i].class] != usual)
+			r = consider_once(c, subject, c->ties.items[i].service);
+	}
+	for (size_t i = 0; !r && i < c->always.count; i++)
+		r = consider_once(c, subject, c->always.items[i]);
+	return r;
+}
+
+/* With the programs of its cells at hand. */
+static int ask_subject(struct choosing *c, struct subject *subject, size_t *cell)
 {
 	const struct fw_tables *t = c->tables;
 	size_t begin;
-	int r = 0;
+	int r;
 
 	while (t->cells[*cell].subject != subject->index || t->cells[*cell].direction != FW_EGRESS)
 		(*cell)++;
@@ -313,10 +372,7 @@ static int consider_all(struct choosing *c, struct subject *subject, size_t *cel
 	for (; *cell < t->cells_count && t->cells[*cell].subject == subject->index; (*cell)++)
 		c->program.items[t->cells[*cell].peer_class] = t->cells[*cell].program;
 	subject->first = c->candidates.count;
-	for (uint32_t i = 0; !r && i < c->services.count; i++) {
-		if (!agrees(c, &t->services[c->services.items[i].row], subject->index))
-			r = consider(c, subject, i);
-	}
+	r = consider_all(c, subject);
 	subject->count = c->candidates.count - subject->first;
 	for (size_t i = begin; i < *cell; i++)
 		c->program.items[t->cells[i].peer_class] = NONE;
@@ -338,7 +394,7 @@ static int ask_subjects(struct choosing *c)
 			subject->sources[fw_ip_is4(&c->sources.items[i].ip)]++;
 	}
 	for (size_t i = 0; !r && i < c->subjects.count; i++)
-		r = consider_all(c, &c->subjects.items[i], &cell);
+		r = ask_subject(c, &c->subjects.items[i], &cell);
 	return r;
 }
 
@@ -494,6 +550,8 @@ static void choosing_done(struct choosing *c)
 	free(c->sources.items);
 	free(c->subjects.items);
 	free(c->services.items);
+	free(c->ties.items);
+	free(c->always.items);
 	free(c->listed.items);
 	free(c->kinds.items);
 	free(c->candidates.items);
@@ -502,13 +560,15 @@ static void choosing_done(struct choosing *c)
 }
 
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
-		    const struct fw_address_index *index, struct fw_tables *tables)
+		    struct fw_tables *tables)
 {
-	struct choosing c = {.compiler = compiler, .index = index, .tables = tables};
+	struct choosing c = {.compiler = compiler, .tables = tables};
 	int r = list_services(&c);
 
 	if (!r && c.services.count)
 		r = list_subjects(&c);
+	if (!r && c.subjects.count)
+		r = tie_services(&c);
 	if (!r && c.subjects.count)
 		r = gather(&c, model);
 	if (!r && c.sources.count)

@@ -10,6 +10,7 @@
 #include "compile/stages.h"
 
 #define NONE UINT32_MAX
+#define NEAR 4u /* rows that are looked at around the one where an address stood */
 
 /* The class of the claims [from, end) of one address. */
 static uint32_t settle_claims(const struct fw_compiler *compiler, const struct fw_model *model,
@@ -39,13 +40,11 @@ static const struct fw_ip *least(const struct fw_ip *a, const struct fw_ip *b)
 	return fw_ip_compare(a, b) <= 0 ? a : b;
 }
 
-/* The smallest address that is left of the three lists; NULL: none. */
-static const struct fw_ip *next_address(const struct fw_compiler *compiler, const struct merge *at)
+/* The smallest address that is left of nodes and services; NULL: none. */
+static const struct fw_ip *next_other(const struct fw_compiler *compiler, const struct merge *at)
 {
 	const struct fw_ip *ip = NULL;
 
-	if (at->claim < compiler->claims.count)
-		ip = &compiler->claims.items[at->claim].ip;
 	if (at->node < compiler->node_ips.count)
 		ip = least(ip, &compiler->node_ips.items[at->node].ip);
 	if (at->service < compiler->service_ips.count)
@@ -90,6 +89,27 @@ static struct fw_address_row take_address(const struct fw_compiler *compiler,
 	return row;
 }
 
+/* Nearly all addresses are pods' and nobody else's: those before `end` (NULL: all that are left).
+ */
+static void take_claims(const struct fw_compiler *compiler, const struct fw_model *model,
+			struct merge *at, const struct fw_ip *end, struct fw_tables *tables)
+{
+	const struct fw_claim *claims = compiler->claims.items;
+	size_t count = compiler->claims.count, from = at->claim, next;
+
+	for (; from < count && (!end || fw_ip_compare(&claims[from].ip, end) < 0); from = next) {
+		for (next = from + 1;
+		     next < count && fw_ip_equal(&claims[from].ip, &claims[next].ip);)
+			next++;
+		tables->addresses[tables->addresses_count++] = (struct fw_address_row){
+			.ip = claims[from].ip,
+			.peer_class = settle_claims(compiler, model, from, next),
+			.flags = FW_PEER_POD,
+		};
+	}
+	at->claim = from;
+}
+
 int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct fw_tables *tables)
 {
@@ -101,9 +121,12 @@ int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model
 	tables->addresses = malloc((room + 1) * sizeof(*tables->addresses));
 	if (!tables->addresses)
 		return -ENOMEM;
-	while ((ip = next_address(compiler, &at)))
+	while ((ip = next_other(compiler, &at))) {
+		take_claims(compiler, model, &at, ip, tables);
 		tables->addresses[tables->addresses_count++] =
 			take_address(compiler, model, &at, ip);
+	}
+	take_claims(compiler, model, &at, NULL, tables);
 	return 0;
 }
 
@@ -127,48 +150,54 @@ int fw_emit_prefixes(struct fw_compiler *compiler, struct fw_tables *tables)
 	return 0;
 }
 
-static uint64_t hash_ip(const struct fw_ip *ip)
+const struct fw_address_row *fw_emitted_address(const struct fw_tables *tables,
+						const struct fw_ip *ip)
 {
-	uint64_t word[2];
+	size_t low = 0, high = tables->addresses_count;
 
-	memcpy(word, ip->b, sizeof(word));
-	return fw_hash_mix(word[0], word[1]);
-}
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = fw_ip_compare(&tables->addresses[middle].ip, ip);
 
-int fw_address_index_make(const struct fw_tables *tables, struct fw_address_index *ret_index)
-{
-	size_t cap = 16;
-
-	while (cap < tables->addresses_count * 2)
-		cap *= 2;
-	ret_index->mask = cap - 1;
-	ret_index->slots = malloc(cap * sizeof(*ret_index->slots));
-	if (!ret_index->slots)
-		return -ENOMEM;
-	memset(ret_index->slots, 0xff, cap * sizeof(*ret_index->slots));
-	for (size_t i = 0; i < tables->addresses_count; i++) {
-		size_t at = hash_ip(&tables->addresses[i].ip) & ret_index->mask;
-
-		while (ret_index->slots[at] != NONE)
-			at = (at + 1) & ret_index->mask;
-		ret_index->slots[at] = (uint32_t)i;
+		if (!order)
+			return &tables->addresses[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return 0;
+	return NULL;
 }
 
-uint32_t fw_address_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			  const struct fw_address_index *index, const struct fw_ip *ip)
+/* A pod that came or went moves what stands behind it by as many rows as it has addresses. */
+static const struct fw_address_row *look_near(const struct fw_tables *tables,
+					      const struct fw_backend *backend)
 {
+	uint32_t from = backend->row < NEAR ? 0 : backend->row - NEAR, to = backend->row + NEAR;
+
+	if (backend->row < tables->addresses_count &&
+	    fw_ip_equal(&tables->addresses[backend->row].ip, &backend->ip))
+		return &tables->addresses[backend->row];
+	for (uint32_t i = from; i <= to && i < tables->addresses_count; i++) {
+		if (fw_ip_equal(&tables->addresses[i].ip, &backend->ip))
+			return &tables->addresses[i];
+	}
+	return NULL;
+}
+
+uint32_t fw_backend_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			  struct fw_backend *backend)
+{
+	const struct fw_address_row *row = look_near(tables, backend);
 	const struct fw_boundary *boundary;
 
-	for (size_t at = hash_ip(ip) & index->mask; index->slots[at] != NONE;
-	     at = (at + 1) & index->mask) {
-		const struct fw_address_row *row = &tables->addresses[index->slots[at]];
-
-		if (fw_ip_equal(&row->ip, ip))
-			return row->peer_class;
+	if (!row)
+		row = fw_emitted_address(tables, &backend->ip);
+	if (row) {
+		backend->row = (uint32_t)(row - tables->addresses);
+		return row->peer_class;
 	}
-	boundary = fw_blocks_find(compiler, ip);
+	boundary = fw_blocks_find(compiler, &backend->ip);
 	return boundary ? boundary->class->rank : FW_TABLES_WORLD;
 }
 
@@ -204,35 +233,33 @@ static bool add_group(struct fw_service_row *row, uint32_t class, uint16_t port,
 }
 
 static void add_backends(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			 const struct fw_address_index *index, const struct fw_vip *vip,
-			 struct fw_service_row *row)
+			 const struct fw_vip *vip, struct fw_service_row *row)
 {
-	const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+	struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
 	int four = fw_ip_is4(&vip->ip);
 
 	for (size_t i = 0; row->state != FW_SERVICE_WIDE && i < ports->backends[four].count; i++) {
-		const struct fw_backend *backend = &ports->backends[four].items[i];
+		struct fw_backend *backend = &ports->backends[four].items[i];
 
 		row->state = FW_SERVICE_RESOLVED;
-		if (!add_group(row, fw_address_class(compiler, tables, index, &backend->ip),
-			       backend->port, false))
+		if (!add_group(row, fw_backend_class(compiler, tables, backend), backend->port,
+			       false))
 			row->state = FW_SERVICE_WIDE;
 	}
 }
 
 /* After all that are for new connections. What does not fit is judged by the others. */
 static void add_leaving(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			const struct fw_address_index *index, const struct fw_vip *vip,
-			struct fw_service_row *row)
+			const struct fw_vip *vip, struct fw_service_row *row)
 {
-	const struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
+	struct fw_service_ports *ports = &vip->service->ports[vip->port_index];
 	int four = fw_ip_is4(&vip->ip);
 
 	for (size_t i = 0; row->state != FW_SERVICE_WIDE && i < ports->leaving[four].count; i++) {
-		const struct fw_backend *backend = &ports->leaving[four].items[i];
+		struct fw_backend *backend = &ports->leaving[four].items[i];
 
-		(void)add_group(row, fw_address_class(compiler, tables, index, &backend->ip),
-				backend->port, true);
+		(void)add_group(row, fw_backend_class(compiler, tables, backend), backend->port,
+				true);
 	}
 }
 
@@ -261,8 +288,7 @@ static int begin_service(const struct fw_vip *vip, struct fw_tables *tables,
 
 /* Two services that share (address, port, protocol) are one row with the backends of both, named by
  * the first. */
-int fw_emit_services(struct fw_compiler *compiler, const struct fw_address_index *index,
-		     struct fw_tables *tables)
+int fw_emit_services(struct fw_compiler *compiler, struct fw_tables *tables)
 {
 	const struct fw_vip *vips = compiler->vips.items;
 	size_t next;
@@ -280,9 +306,9 @@ int fw_emit_services(struct fw_compiler *compiler, const struct fw_address_index
 		tables->services_count++;
 		for (next = i; next < compiler->vips.count && same_vip(&vips[i], &vips[next]);
 		     next++)
-			add_backends(compiler, tables, index, &vips[next], row);
+			add_backends(compiler, tables, &vips[next], row);
 		for (size_t k = i; k < next; k++)
-			add_leaving(compiler, tables, index, &vips[k], row);
+			add_leaving(compiler, tables, &vips[k], row);
 		if (row->state == FW_SERVICE_WIDE)
 			row->group_count = 0;
 	}

@@ -37,15 +37,15 @@ int fw_stage_items(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {
 		.make = make_network_policy, .drop = drop_item, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_NETWORK_POLICY, &objects);
+	size_t count;
 	int r;
 
 	/* room for every drop: dropping cannot fail */
 	r = FW_ROOM(&compiler->dead_items, compiler->policies.count + 1);
 	if (!r)
-		r = fw_track_update(&compiler->policies, objects, count, &ops,
+		r = fw_track_update(&compiler->policies, model, FW_KIND_NETWORK_POLICY, &ops,
 				    &compiler->items_changed);
+	count = compiler->policies.count;
 	if (!r)
 		r = fw_grow((void **)&compiler->items.items, &compiler->items.cap, count + 1,
 			    sizeof(*compiler->items.items));

@@ -53,6 +53,7 @@ int fw_realm_take(struct fw_compiler *compiler, const char *name,
 static void free_realm(struct fw_realm_record *record)
 {
 	free(record->realm.known);
+	free(record->realm.scopes);
 	free(record->realm.name);
 	free(record);
 }
@@ -73,6 +74,8 @@ static void change(struct fw_compiler *compiler, struct fw_realm_record *record,
 	record->changed = true;
 	if (record->realm.known_cap)
 		memset(record->realm.known, 0, record->realm.known_cap);
+	free(record->realm.scopes);
+	record->realm.scopes = NULL;
 	compiler->realms_changed = true;
 }
 
@@ -108,7 +111,7 @@ static void drop(void *context, void *item)
 static int prepare(struct fw_realm *realm, size_t terms)
 {
 	size_t old = realm->known_cap;
-	int r = fw_grow((void **)&realm->known, &realm->known_cap, terms, 1);
+	int r = fw_grow((void **)&realm->known, &realm->known_cap, (terms + 3) / 4, 1);
 
 	if (!r && realm->known_cap > old)
 		memset(realm->known + old, 0, realm->known_cap - old);
@@ -118,11 +121,9 @@ static int prepare(struct fw_realm *realm, size_t terms)
 int fw_stage_namespaces(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_NAMESPACE, &objects);
 	bool changed;
 
-	return fw_track_update(&compiler->namespaces, objects, count, &ops, &changed);
+	return fw_track_update(&compiler->namespaces, model, FW_KIND_NAMESPACE, &ops, &changed);
 }
 
 int fw_realms_prepare(struct fw_compiler *compiler)
@@ -152,8 +153,8 @@ void fw_namespaces_settle(struct fw_compiler *compiler)
 		for (size_t k = 0; k < terms->idle.count; k++) {
 			const struct fw_term *term = terms->idle.items[k];
 
-			if (!term->refs && term->id < record->realm.known_cap)
-				record->realm.known[term->id] = 0;
+			if (!term->refs)
+				fw_realm_remember(&record->realm, term->id, FW_REALM_NOT_ASKED);
 		}
 	}
 	compiler->realms_changed = false;

@@ -8,15 +8,19 @@
 
 #include "compile/stages.h"
 
-#define PREFETCH  8  /* members whose memory is asked for ahead */
-#define FRESH_MAX 48 /* more new terms than that: the index over all terms is faster */
+#define PREFETCH   8	/* members whose memory is asked for ahead */
+#define FRESH_KEPT 1024 /* room for new members that is kept */
+#define FRESH_MAX  48	/* more new terms than that: the index over all terms is faster */
 
 static int make(void *context, const struct fw_object *object, void **ret_record)
 {
 	const struct fw_pod *pod = (const struct fw_pod *)object;
 	struct fw_compiler *compiler = context;
-	struct fw_member *member = calloc(1, sizeof(*member));
+	struct fw_member *member;
 
+	if (FW_ROOM(&compiler->fresh_members, 1))
+		return -ENOMEM;
+	member = calloc(1, sizeof(*member));
 	if (!member)
 		return -ENOMEM;
 	if (fw_realm_take(compiler, object->namespace, &member->realm)) {
@@ -26,6 +30,7 @@ static int make(void *context, const struct fw_object *object, void **ret_record
 	member->pod = pod;
 	member->peer = !pod->host_network && !pod->finished;
 	member->dirty = true;
+	compiler->fresh_members.items[compiler->fresh_members.count++] = member;
 	*ret_record = member;
 	return 0;
 }
@@ -209,13 +214,12 @@ static void prefetch(const struct fw_compiler *compiler, size_t at)
 int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_track_ops ops = {.make = make, .drop = drop, .context = compiler};
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_POD, &objects), fresh;
 	bool gone, terms_changed;
+	size_t fresh;
 	int r = FW_ROOM(&compiler->dead_members, compiler->pods.count + 1);
 
 	if (!r)
-		r = fw_track_update(&compiler->pods, objects, count, &ops,
+		r = fw_track_update(&compiler->pods, model, FW_KIND_POD, &ops,
 				    &compiler->claims_changed);
 	if (r)
 		return r;
@@ -226,6 +230,13 @@ int fw_stage_pods(struct fw_compiler *compiler, const struct fw_model *model)
 	r = fw_realms_prepare(compiler);
 	if (terms_changed)
 		touch_sets(compiler);
+	if (!terms_changed && !compiler->realms_changed) {
+		for (size_t i = 0; !r && i < compiler->fresh_members.count; i++) {
+			if (compiler->fresh_members.items[i]->peer)
+				r = update(compiler, compiler->fresh_members.items[i], false);
+		}
+		return r;
+	}
 	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
 		struct fw_member *member = compiler->pods.rows[i].record;
 
@@ -250,7 +261,12 @@ void fw_pods_settle(struct fw_compiler *compiler)
 {
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		free_member(compiler, compiler->dead_members.items[i]);
-	compiler->dead_members.count = 0;
+	compiler->dead_members.count = compiler->fresh_members.count = 0;
+	if (compiler->fresh_members.cap > FRESH_KEPT) { /* every pod was new: not soon again */
+		free(compiler->fresh_members.items);
+		compiler->fresh_members.items = NULL;
+		compiler->fresh_members.cap = 0;
+	}
 	if (compiler->sets_changed) {
 		for (size_t i = 0; i < compiler->pods.count; i++)
 			((struct fw_member *)compiler->pods.rows[i].record)->moved = false;
@@ -273,6 +289,7 @@ void fw_pods_done(struct fw_compiler *compiler)
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		forget_member(compiler->dead_members.items[i]);
 	free(compiler->dead_members.items);
+	free(compiler->fresh_members.items);
 	free(compiler->scratch_ids.items);
 	free(compiler->scratch_named.items);
 }

@@ -404,17 +404,15 @@ int fw_stage_services(struct fw_compiler *compiler, const struct fw_model *model
 	struct fw_track_ops services = {
 		.make = make_service, .drop = drop_service, .context = compiler};
 	struct fw_track_ops slices = {.make = make_slice, .drop = drop_slice, .context = compiler};
-	struct fw_object *const *objects;
 	bool changed, slices_changed;
-	size_t count = fw_model_list(model, FW_KIND_ENDPOINT_SLICE, &objects);
-	int r = fw_track_update(&compiler->slices, objects, count, &slices, &slices_changed);
+	int r = fw_track_update(&compiler->slices, model, FW_KIND_ENDPOINT_SLICE, &slices,
+				&slices_changed);
 
 	if (!r && slices_changed)
 		r = order_slices(compiler);
 	if (r)
 		return r;
-	count = fw_model_list(model, FW_KIND_SERVICE, &objects);
-	r = fw_track_update(&compiler->services, objects, count, &services, &changed);
+	r = fw_track_update(&compiler->services, model, FW_KIND_SERVICE, &services, &changed);
 	if (!r && (changed || compiler->nodes_changed || compiler->node_changed))
 		r = list_vips(compiler);
 	if (!r && (changed || slices_changed))

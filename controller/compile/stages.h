@@ -91,15 +91,16 @@ int fw_emit(struct fw_compiler *compiler, const struct fw_model *model, struct f
 int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct fw_tables *tables);
 int fw_emit_prefixes(struct fw_compiler *compiler, struct fw_tables *tables);
-int fw_emit_services(struct fw_compiler *compiler, const struct fw_address_index *index,
-		     struct fw_tables *tables);
-int fw_address_index_make(const struct fw_tables *tables, struct fw_address_index *ret_index);
-uint32_t fw_address_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
-			  const struct fw_address_index *index, const struct fw_ip *ip);
+int fw_emit_services(struct fw_compiler *compiler, struct fw_tables *tables);
+/* NULL: none of its own. */
+const struct fw_address_row *fw_emitted_address(const struct fw_tables *tables,
+						const struct fw_ip *ip);
+uint32_t fw_backend_class(const struct fw_compiler *compiler, const struct fw_tables *tables,
+			  struct fw_backend *backend);
 
 /* emit_choices.c: after the subjects; marks service rows */
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
-		    const struct fw_address_index *index, struct fw_tables *tables);
+		    struct fw_tables *tables);
 
 /* judge.c: the decision of a program for a FW_RANGE_KEY; `otherwise` where it holds none */
 uint32_t fw_tables_search(const struct fw_tables *tables, uint32_t program, uint32_t key,

@@ -26,7 +26,7 @@ struct fw_peer_class {
 	char label[];
 };
 
-/* A pod. */
+/* A pod. There are as many as in the cluster: 56 bytes are one size of malloc(3) less than 64. */
 struct fw_member {
 	const struct fw_pod *pod;
 	struct fw_realm_record *realm;
@@ -35,15 +35,15 @@ struct fw_member {
 	struct fw_blob *names;		   /* NULL until it runs here: struct fw_member_names */
 	uint64_t ips_hash;		   /* of the addresses last claimed */
 	uint32_t sandbox_stamp;		   /* the compile that last saw a sandbox of it here */
-	bool peer;			   /* neither host network nor finished */
-	bool dirty;			   /* its terms must be looked for anew */
-	bool dead;			   /* gone from the model, freed at the end */
-	bool moved;			   /* its set is another one than in the last compile */
-	bool claimed;			   /* its addresses stand in the claims */
-	bool reclaim;			   /* they are other ones now */
-	bool looked;			   /* its node was compared */
-	bool scheduled_here;
-	bool here; /* runs on this node */
+	bool peer : 1;			   /* neither host network nor finished */
+	bool dirty : 1;			   /* its terms must be looked for anew */
+	bool dead : 1;			   /* gone from the model, freed at the end */
+	bool moved : 1;			   /* its set is another one than in the last compile */
+	bool claimed : 1;		   /* its addresses stand in the claims */
+	bool reclaim : 1;		   /* they are other ones now */
+	bool looked : 1;		   /* its node was compared */
+	bool scheduled_here : 1;
+	bool here : 1; /* runs on this node */
 };
 
 struct fw_member_names {
@@ -173,6 +173,7 @@ struct fw_subject_text {
 struct fw_backend {
 	struct fw_ip ip;
 	uint16_t port;
+	uint32_t row; /* where it last stood among the tables' addresses, or near there */
 };
 
 struct fw_service_ports {
@@ -214,12 +215,6 @@ struct fw_slice_record {
 	char *namespace, *service;
 };
 
-/* Row of an address by hash: indexes into the tables' addresses. */
-struct fw_address_index {
-	uint32_t *slots;
-	size_t mask;
-};
-
 /* Some classes, by the terms that they hold; made at most once in a compile. */
 struct fw_class_index {
 	uint32_t made; /* the compile */
@@ -246,9 +241,12 @@ struct fw_compiler {
 	FW_LIST(struct fw_item *) items;      /* in order, with room for kinds to come */
 	FW_LIST(struct fw_item *) dead_items; /* freed at the end */
 
-	struct fw_track pods; /* struct fw_member */
-	bool sets_changed;    /* some pod's terms */
+	struct fw_track pods;			   /* struct fw_member */
+	bool sets_changed;			   /* some pod's terms */
+	FW_LIST(struct fw_member *) fresh_members; /* made in this compile */
 	FW_LIST(struct fw_member *) dead_members;
+	FW_LIST(struct fw_member *) locals; /* those with a subject, in the order of the pods */
+	bool locals_changed;
 	struct fw_ids scratch_ids;
 	FW_LIST(uint64_t) scratch_named;
 
@@ -258,7 +256,7 @@ struct fw_compiler {
 
 	FW_LIST(struct fw_claim) claims; /* sorted by address */
 	bool claims_changed;
-	size_t sandboxed; /* members whose addresses are those of a sandbox */
+	FW_LIST(struct fw_member *) sandboxed; /* whose addresses are those of a sandbox */
 
 	struct fw_track nodes;
 	FW_LIST(struct fw_node_address) node_ips;

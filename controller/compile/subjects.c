@@ -347,12 +347,16 @@ static int settle_member(struct fw_compiler *compiler, struct fw_member *member,
 	bool was_here = member->here;
 	int r;
 
+	if (member->dead)
+		return 0;
+
 	if (!member->looked || compiler->node_changed) {
 		member->scheduled_here = !strcmp(member->pod->node, compiler->node);
 		member->looked = true;
 	}
 	member->here = !member->pod->host_network &&
 		       (all || member->scheduled_here || member->sandbox_stamp == compiler->now);
+	compiler->locals_changed |= member->here != was_here;
 	if (!member->here) {
 		fw_subject_drop(compiler, member->subject);
 		member->subject = NULL;
@@ -386,18 +390,66 @@ struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struc
 }
 
 /* A sandbox of this node makes its pod a pod of this node, whatever spec.nodeName says. */
-static void stamp_sandboxes(struct fw_compiler *compiler, const struct fw_model *model)
+static int settle_sandboxes(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	struct fw_sandbox *const *sandboxes;
 	size_t count = fw_model_list_sandboxes(model, &sandboxes);
+	int r = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; !r && i < count; i++) {
 		const struct fw_pod *pod = fw_model_pod_of_sandbox(model, sandboxes[i]);
 		struct fw_member *member = pod ? fw_member_find(compiler, pod) : NULL;
 
-		if (member)
-			member->sandbox_stamp = compiler->now;
+		if (!member)
+			continue;
+		member->sandbox_stamp = compiler->now;
+		r = settle_member(compiler, member, false);
 	}
+	return r;
+}
+
+/* After the sandboxes. What is neither new nor was here before is not here. */
+static int settle_members(struct fw_compiler *compiler, bool all)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && compiler->node_changed && i < compiler->pods.count; i++)
+		r = settle_member(compiler, compiler->pods.rows[i].record, all);
+	for (size_t i = 0; !r && i < compiler->locals.count; i++)
+		r = settle_member(compiler, compiler->locals.items[i], all);
+	for (size_t i = 0; !r && i < compiler->fresh_members.count; i++)
+		r = settle_member(compiler, compiler->fresh_members.items[i], all);
+	return r;
+}
+
+/* Pods that are gone; after the others, so that a changed pod finds its subject again. */
+static void drop_dead(struct fw_compiler *compiler)
+{
+	for (size_t i = 0; i < compiler->dead_members.count; i++) {
+		struct fw_member *member = compiler->dead_members.items[i];
+
+		compiler->locals_changed |= member->here;
+		fw_subject_drop(compiler, member->subject);
+		member->subject = NULL;
+	}
+}
+
+static int list_locals(struct fw_compiler *compiler)
+{
+	int r = 0;
+
+	compiler->locals.count = 0;
+	for (size_t i = 0; !r && i < compiler->pods.count; i++) {
+		struct fw_member *member = compiler->pods.rows[i].record;
+
+		if (!member->here)
+			continue;
+		r = FW_ROOM(&compiler->locals, 1);
+		if (!r)
+			compiler->locals.items[compiler->locals.count++] = member;
+	}
+	compiler->locals_changed = false;
+	return r;
 }
 
 static int compare_subjects(const void *left, const void *right)
@@ -434,17 +486,13 @@ static int order_subjects(struct fw_compiler *compiler)
 int fw_stage_subjects(struct fw_compiler *compiler, const struct fw_model *model)
 {
 	bool all = !*compiler->node;
-	int r = 0;
+	int r = all ? 0 : settle_sandboxes(compiler, model);
 
-	if (!all)
-		stamp_sandboxes(compiler, model);
-	for (size_t i = 0; !r && i < compiler->pods.count; i++)
-		r = settle_member(compiler, compiler->pods.rows[i].record, all);
-	/* pods that are gone; after the others, so that a changed pod finds its subject again */
-	for (size_t i = 0; i < compiler->dead_members.count; i++) {
-		fw_subject_drop(compiler, compiler->dead_members.items[i]->subject);
-		compiler->dead_members.items[i]->subject = NULL;
-	}
+	if (!r)
+		r = settle_members(compiler, all);
+	drop_dead(compiler);
+	if (!r && compiler->locals_changed)
+		r = list_locals(compiler);
 	if (!r && (compiler->subjects_changed || !compiler->subject_order.cap))
 		r = order_subjects(compiler);
 	return r;
@@ -458,5 +506,6 @@ void fw_subjects_done(struct fw_compiler *compiler)
 	}
 	fw_htab_done(&compiler->subjects);
 	free(compiler->subject_order.items);
+	free(compiler->locals.items);
 	free(compiler->scratch_picks.items);
 }

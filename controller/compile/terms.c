@@ -168,7 +168,7 @@ static char *print_term(const struct fw_term *term)
 		(void)fw_buf_printf(&buf, "...#%016llx%016llx", (unsigned long long)term->digest.a,
 				    (unsigned long long)term->digest.b);
 	}
-	text = fw_buf_take(&buf);
+	text = buf.error ? NULL : strdup(buf.data); /* kept for long: without the room to grow */
 	fw_buf_done(&buf);
 	return text;
 }

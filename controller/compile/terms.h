@@ -49,12 +49,16 @@ struct fw_portname {
 	size_t users_cap;
 };
 
+enum fw_realm_answer { FW_REALM_NOT_ASKED, FW_REALM_OUTSIDE, FW_REALM_HELD };
+
 /* A namespace and what its labels say about each term. */
 struct fw_realm {
 	const struct fw_object *object;
 	char *name;
-	uint8_t *known; /* by term id: 0 not asked yet, 1 no, 2 yes */
-	size_t known_cap;
+	uint8_t *known;	  /* two bits by term id: enum fw_realm_answer */
+	size_t known_cap; /* bytes */
+	uint64_t *scopes; /* match.c's, by name and labels; NULL: to be made anew */
+	size_t scope_count;
 };
 
 struct fw_terms {
@@ -101,6 +105,8 @@ int fw_named_ports(const struct fw_terms *terms, const uint64_t *named, size_t c
 		   struct fw_named_port **ret_ports);
 const char *fw_port_protocol_name(uint8_t protocol); /* "TCP" */
 
+/* Nothing where there is no room for the term. */
+void fw_realm_remember(struct fw_realm *realm, uint32_t term, enum fw_realm_answer answer);
 bool fw_term_holds_realm(const struct fw_term *term, struct fw_realm *realm);
 bool fw_term_holds_pod(const struct fw_term *term, struct fw_realm *realm,
 		       const struct fw_pod *pod);

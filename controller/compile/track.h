@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changed since the last compile. In: a sorted list of the model's objects. Out: one record
- * per object, made when the object is new or its content differs, dropped when it is gone. An
- * object that is gone is never looked into.
+ * What changed since the last compile. In: the model's objects of one kind. Out: one record per
+ * object, made when the object is new or its content differs, dropped when it is gone. An object
+ * that is gone is never looked into, and one that did not change neither.
  */
 #ifndef FW_COMPILE_TRACK_H
 #define FW_COMPILE_TRACK_H
@@ -12,15 +12,15 @@
 
 struct fw_tracked {
 	const struct fw_object *object;
-	uint64_t digest;
+	uint64_t version;
 	void *record;
 };
 
 struct fw_track {
 	struct fw_tracked *rows; /* in the order of the list */
 	size_t count, cap;
-	struct fw_tracked *spare; /* the array of the time before; after a failure what was made */
-	size_t spare_count, spare_cap;
+	struct fw_tracked *fresh; /* the rows where something differs; NULL but after a failure */
+	size_t fresh_count;
 };
 
 struct fw_track_ops {
@@ -30,7 +30,7 @@ struct fw_track_ops {
 };
 
 /* After a failure the track is unusable but for done. */
-int fw_track_update(struct fw_track *track, struct fw_object *const *objects, size_t count,
+int fw_track_update(struct fw_track *track, const struct fw_model *model, enum fw_kind kind,
 		    const struct fw_track_ops *ops, bool *ret_changed);
 void fw_track_done(struct fw_track *track, void (*free_record)(void *record));
 

@@ -34,6 +34,7 @@ struct fw_model_name {
 struct fw_model_shelf {
 	struct fw_htab table; /* struct fw_object by name */
 	struct fw_object **objects;
+	uint64_t *versions; /* theirs, so that who looks for changes reads one array */
 	size_t sorted, count, capacity;
 };
 

@@ -73,8 +73,9 @@ struct fw_object {
 	int64_t generation;
 	struct fw_labels labels; /* of namespaces and pods: those of other kinds select nothing */
 	char *origin;		 /* where it came from, for messages: "shop.yaml: document 3" */
-	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told,
-			    never equal */
+	uint64_t digest;  /* of the whole decoded content: equal digests need no work; 0: not told,
+			     never equal */
+	uint64_t version; /* given by the model: no other content of any object has had it */
 };
 
 struct fw_namespace {
@@ -240,6 +241,10 @@ struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
  * valid until a change. */
 size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
 		     struct fw_object *const **ret_objects);
+
+/* The version of each object of that list. */
+void fw_model_versions(const struct fw_model *model, enum fw_kind kind,
+		       const uint64_t **ret_versions);
 
 /* Sandboxes: take, keyed by (container id, ifname). */
 int fw_model_put_sandbox(struct fw_model *model, struct fw_sandbox *sandbox);

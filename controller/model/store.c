@@ -70,19 +70,40 @@ static size_t find_place(const struct fw_model_shelf *shelf, size_t count, const
 	return low;
 }
 
+/* No two contents have the same number, in no two models of this process. */
+static uint64_t next_version(void)
+{
+	static uint64_t last;
+
+	return ++last;
+}
+
+static void place_object(struct fw_model_shelf *shelf, size_t place, struct fw_object *object)
+{
+	shelf->objects[place] = object;
+	shelf->versions[place] = object->version;
+}
+
+static void move_objects(struct fw_model_shelf *shelf, size_t to, size_t from, size_t count)
+{
+	memmove(shelf->objects + to, shelf->objects + from, count * sizeof(*shelf->objects));
+	memmove(shelf->versions + to, shelf->versions + from, count * sizeof(*shelf->versions));
+}
+
 static void sort_shelf(struct fw_model_shelf *shelf)
 {
 	if (shelf->count - shelf->sorted > INSERT_MAX) {
 		qsort(shelf->objects, shelf->count, sizeof(*shelf->objects), compare_objects);
+		for (size_t i = 0; i < shelf->count; i++)
+			shelf->versions[i] = shelf->objects[i]->version;
 		shelf->sorted = shelf->count;
 	}
 	while (shelf->sorted < shelf->count) {
 		struct fw_object *object = shelf->objects[shelf->sorted];
 		size_t place = find_place(shelf, shelf->sorted, object->namespace, object->name);
 
-		memmove(shelf->objects + place + 1, shelf->objects + place,
-			(shelf->sorted - place) * sizeof(*shelf->objects));
-		shelf->objects[place] = object;
+		move_objects(shelf, place + 1, place, shelf->sorted - place);
+		place_object(shelf, place, object);
 		shelf->sorted++;
 	}
 }
@@ -91,6 +112,7 @@ static int reserve(struct fw_model_shelf *shelf)
 {
 	size_t capacity = shelf->capacity ? shelf->capacity * 2 : FIRST_CAPACITY;
 	struct fw_object **objects;
+	uint64_t *versions;
 
 	if (shelf->count < shelf->capacity)
 		return 0;
@@ -98,6 +120,10 @@ static int reserve(struct fw_model_shelf *shelf)
 	if (!objects)
 		return -ENOMEM;
 	shelf->objects = objects;
+	versions = reallocarray(shelf->versions, capacity, sizeof(*versions));
+	if (!versions)
+		return -ENOMEM;
+	shelf->versions = versions;
 	shelf->capacity = capacity;
 	return 0;
 }
@@ -130,7 +156,8 @@ static int add(struct fw_model_shelf *shelf, struct fw_object *object)
 		r = fw_htab_add(&shelf->table, hash_of(object->namespace, object->name), object);
 	if (r)
 		return r;
-	shelf->objects[shelf->count++] = object;
+	object->version = next_version();
+	place_object(shelf, shelf->count++, object);
 	return 0;
 }
 
@@ -157,7 +184,9 @@ static int replace(struct fw_model_state *state, struct fw_model_shelf *shelf,
 	if (r)
 		return r;
 	sort_shelf(shelf);
-	shelf->objects[find_place(shelf, shelf->count, object->namespace, object->name)] = object;
+	object->version = next_version();
+	place_object(shelf, find_place(shelf, shelf->count, object->namespace, object->name),
+		     object);
 	forget(state, shelf, before);
 	return 0;
 }
@@ -207,8 +236,7 @@ int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *names
 		return -ENOENT;
 	sort_shelf(shelf);
 	place = find_place(shelf, shelf->count, namespace, name);
-	memmove(shelf->objects + place, shelf->objects + place + 1,
-		(shelf->count - place - 1) * sizeof(*shelf->objects));
+	move_objects(shelf, place, place + 1, shelf->count - place - 1);
 	shelf->sorted = --shelf->count;
 	forget(state, shelf, object);
 	state->revision++;
@@ -218,6 +246,7 @@ int fw_model_remove(struct fw_model *model, enum fw_kind kind, const char *names
 int fw_model_retire_pod(struct fw_model *model, const char *namespace, const char *name)
 {
 	struct fw_object *object = fw_model_get(model, FW_KIND_POD, namespace, name);
+	struct fw_model_shelf *shelf = shelf_of(model, FW_KIND_POD);
 	struct fw_pod *pod = (struct fw_pod *)object;
 
 	if (!pod)
@@ -226,6 +255,9 @@ int fw_model_retire_pod(struct fw_model *model, const char *namespace, const cha
 		return 0;
 	fw_model_unindex_pod(model->state, pod);
 	pod->finished = true;
+	sort_shelf(shelf);
+	object->version = next_version();
+	place_object(shelf, find_place(shelf, shelf->count, namespace, name), object);
 	object->digest = ~object->digest; /* the same object, put again, is a change */
 	model->state->revision++;
 	return 0;
@@ -251,6 +283,16 @@ size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
 	sort_shelf(shelf);
 	*ret_objects = shelf->objects;
 	return shelf->count;
+}
+
+void fw_model_versions(const struct fw_model *model, enum fw_kind kind,
+		       const uint64_t **ret_versions)
+{
+	struct fw_model_shelf *shelf = shelf_of(model, kind);
+
+	if (shelf)
+		sort_shelf(shelf);
+	*ret_versions = shelf ? shelf->versions : NULL;
 }
 
 uint64_t fw_model_revision(const struct fw_model *model)
@@ -280,6 +322,7 @@ static void free_shelf(struct fw_model_shelf *shelf)
 		fw_object_free(&shelf->objects[i]);
 	fw_htab_done(&shelf->table);
 	free(shelf->objects);
+	free(shelf->versions);
 }
 
 void fw_model_free(struct fw_model **model)

@@ -13,16 +13,6 @@ bool fw_ip_is4(const struct fw_ip *ip)
 	return !memcmp(ip->b, mapped, sizeof(mapped));
 }
 
-bool fw_ip_equal(const struct fw_ip *a, const struct fw_ip *b)
-{
-	return !memcmp(a->b, b->b, sizeof(a->b));
-}
-
-int fw_ip_compare(const struct fw_ip *a, const struct fw_ip *b)
-{
-	return memcmp(a->b, b->b, sizeof(a->b));
-}
-
 bool fw_ip_is_zero(const struct fw_ip *ip)
 {
 	static const uint8_t zero[16];

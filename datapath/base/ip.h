@@ -7,8 +7,10 @@
 #ifndef FW_BASE_IP_H
 #define FW_BASE_IP_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -36,9 +38,25 @@ int fw_prefix_parse(const char *text, struct fw_prefix *ret_prefix, struct fw_er
 const char *fw_ip_format(const struct fw_ip *ip, char *text);
 const char *fw_prefix_format(const struct fw_prefix *prefix, char *text);
 
+/* Inline: some hundred thousand are compared when one object changes. */
+static inline bool fw_ip_equal(const struct fw_ip *a, const struct fw_ip *b)
+{
+	return !memcmp(a->b, b->b, sizeof(a->b));
+}
+
+/* By bytes, as memcmp(3). */
+static inline int fw_ip_compare(const struct fw_ip *a, const struct fw_ip *b)
+{
+	uint64_t x[2], y[2];
+	int word;
+
+	memcpy(x, a->b, sizeof(x));
+	memcpy(y, b->b, sizeof(y));
+	word = x[0] == y[0];
+	return (be64toh(x[word]) > be64toh(y[word])) - (be64toh(x[word]) < be64toh(y[word]));
+}
+
 bool fw_ip_is4(const struct fw_ip *ip);
-bool fw_ip_equal(const struct fw_ip *a, const struct fw_ip *b);
-int fw_ip_compare(const struct fw_ip *a, const struct fw_ip *b);
 bool fw_ip_is_zero(const struct fw_ip *ip); /* :: or 0.0.0.0 */
 /* Every address is in a /0 of its own family only: 0.0.0.0/0 is ::ffff:0:0/96 here, ::/0 holds no
  * IPv4. */

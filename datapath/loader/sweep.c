@@ -5,6 +5,9 @@
  * a pass later, still idle -> DEAD; a grace period later -> told, FREE. Writes nothing but `ctl`,
  * only by cmpxchg, so a packet that comes first always wins. The grace periods are waited for by a
  * thread, so that a pass does not stand still for one.
+ *
+ * A pass reads one word of each slot, `seen`: a packet writes it before it counts. What was not
+ * seen since the pass before is left alone until some flow of its bucket can be idle.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,11 +19,12 @@
 #include "loader/inside.h"
 #include "loader/sweep.h"
 
-#define ENDING_MAX    65536u /* flows that one pass ends; more wait for the next pass */
-#define ENDING_ROOM   1024u  /* first allocation */
-#define IDLE_SHORTEST FW_IDLE_FRAGMENT4
-#define PREFETCH      16u /* slots ahead of the sweep */
-#define TOLD	      1u  /* a generation has zeros in its low bits: 0 is no life */
+#define ENDING_MAX  65536u     /* flows that one pass ends; more wait for the next pass */
+#define ENDING_ROOM 1024u      /* first allocation */
+#define STREAMS	    4u	       /* a power of two, as the buckets of a region are */
+#define MARGIN	    2u	       /* jiffies that may lie between the two writes of one packet */
+#define NEVER	    (1u << 30) /* jiffies: looked at all the same, to no harm */
+#define TOLD	    1u	       /* a generation has zeros in its low bits: 0 is no life */
 
 /* What was told of a slot before: counters of the life that `life` names. */
 struct told {
@@ -45,7 +49,7 @@ struct fw_sweeper {
 	struct fw_datapath *datapath;
 	struct fw_bucket *buckets;
 	struct told *told;
-	uint32_t *print; /* of what was told, four bytes a slot: all that a quiet slot costs */
+	uint32_t *due;		 /* by bucket: the first jiffy at which a flow of it can be idle */
 	struct watched *watched; /* regions, as the pass before found them */
 	struct ending *ending;
 	size_t ending_count, ending_room;
@@ -135,11 +139,11 @@ int fw_sweeper_new(struct fw_datapath *datapath, struct fw_sweeper **ret_sweeper
 	(void)pthread_mutex_init(&sweeper->lock, NULL);
 	(void)pthread_cond_init(&sweeper->changed, NULL);
 	sweeper->told = calloc(slots, sizeof(*sweeper->told));
-	sweeper->print = calloc(slots, sizeof(*sweeper->print));
+	sweeper->due = calloc(slots / FW_BUCKET_SLOTS, sizeof(*sweeper->due));
 	sweeper->watched = calloc(node->regions, sizeof(*sweeper->watched));
 	sweeper->ending = calloc(ENDING_ROOM, sizeof(*sweeper->ending));
 	sweeper->ending_room = ENDING_ROOM;
-	if (!sweeper->told || !sweeper->print || !sweeper->watched || !sweeper->ending)
+	if (!sweeper->told || !sweeper->due || !sweeper->watched || !sweeper->ending)
 		return -ENOMEM;
 	sweeper->buckets = fw_datapath_bucket(datapath, 0);
 	if (!sweeper->buckets)
@@ -172,7 +176,7 @@ void fw_sweeper_free(struct fw_sweeper **sweeper)
 	(void)pthread_mutex_destroy(&freeing->lock);
 	fw_close_fd(&freeing->jiffies_fd);
 	free(freeing->told);
-	free(freeing->print);
+	free(freeing->due);
 	free(freeing->watched);
 	free(freeing->ending);
 	free(freeing);
@@ -253,13 +257,17 @@ static inline bool is_idle(const struct fw_flow *flow, uint32_t now, uint32_t hz
 	return age < 1u << 31 && age > (uint64_t)patience(flow) * hz;
 }
 
-/* Two sets of counters share one in 2^32 times; then the next packet or the end of the flow tells
- * both. */
-static inline uint32_t fingerprint(uint64_t ctl, const __u64 *count)
+/* Jiffies until it is idle when no packet comes; 0: it is. */
+static uint32_t left_to(const struct fw_flow *flow, uint32_t now, uint32_t hz)
 {
-	return (uint32_t)((count[0] * 0x9e3779b97f4a7c15u + count[1] * 0xd6e8feb86659fd93u +
-			   (ctl & FW_CTL_GENERATION) * 0xc2b2ae3d27d4eb4fu + 0xa0761d6478bd642fu) >>
-			  32);
+	const uint32_t age = now - flow->seen;
+	const uint64_t limit = (uint64_t)patience(flow) * hz + 1;
+
+	if (age >= 1u << 31) /* seen after this pass began */
+		return limit < NEVER ? (uint32_t)limit : NEVER;
+	if (age >= limit)
+		return 0;
+	return limit - age < NEVER ? (uint32_t)(limit - age) : NEVER;
 }
 
 /*
@@ -284,7 +292,6 @@ static void tell(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
 		told->life = life;
 		told->count[0] = copy->count[0];
 		told->count[1] = copy->count[1];
-		sweeper->print[flow] = fingerprint(copy->ctl, copy->count);
 	}
 	if (report)
 		report(&said, context);
@@ -331,67 +338,95 @@ static bool end_idle(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
 }
 
 /* DEAD, and not by this sweeper: the loser of two inserts, or what a sweeper that was killed had
- * marked. */
-static void adopt_dead(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, uint64_t ctl)
+ * marked. False: not now. */
+static bool adopt_dead(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, uint64_t ctl)
 {
 	struct ending *ending = room_for_ending(sweeper);
 
 	if (!ending || !copy_flow(flow_at(sweeper, flow), ctl, &ending->copy))
-		return;
+		return false;
 	ending->flow = flow;
 	ending->slot = slot;
 	ending->silent = !is_idle(&ending->copy, sweeper->now, sweeper->hz);
 	sweeper->ending_count++;
+	return true;
 }
 
-static void look_at(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot, uint64_t ctl,
-		    fw_sweep_report report, void *context)
+/* Tells or ends one flow. Returns in how many jiffies it must be looked at again, come what may. */
+static uint32_t look_at(struct fw_sweeper *sweeper, uint32_t flow, uint32_t slot,
+			fw_sweep_report report, void *context)
 {
+	const uint64_t ctl = load_ctl(flow_at(sweeper, flow));
 	const struct told *told = &sweeper->told[flow];
 	struct fw_flow copy;
-	bool moved;
 
-	if ((ctl & FW_CTL_STATE) == FW_CTL_DEAD) {
-		adopt_dead(sweeper, flow, slot, ctl);
-		return;
-	}
-	if (!copy_flow(flow_at(sweeper, flow), ctl, &copy))
-		return; /* changed hands; the next pass sees the new one */
-	if (is_idle(&copy, sweeper->now, sweeper->hz) && end_idle(sweeper, flow, slot, &copy))
-		return;
-	moved = told->life != life_of(ctl) || told->count[0] != copy.count[0] ||
-		told->count[1] != copy.count[1];
-	if (moved)
-		tell(sweeper, flow, slot, &copy, false, true, report, context);
-}
-
-/*
- * True when nothing has to be done about a slot: the one question that is asked of every slot,
- * every second. It reads without a re-check; a wrong no is looked at, a wrong yes is asked again in
- * the next pass.
- */
-static inline bool is_quiet(const struct fw_flow *flow, uint32_t print, uint32_t now, uint32_t hz)
-{
-	const uint64_t ctl = __atomic_load_n((const fw_word *)&flow->ctl, __ATOMIC_RELAXED);
-
+	if ((ctl & FW_CTL_STATE) == FW_CTL_DEAD)
+		return adopt_dead(sweeper, flow, slot, ctl) ? NEVER : 0;
 	if ((ctl & FW_CTL_STATE) != FW_CTL_VALID)
-		return (ctl & FW_CTL_STATE) != FW_CTL_DEAD; /* FREE, or BUSY for a moment */
-	if (print != fingerprint(ctl, flow->count))
-		return false;
-	return now - flow->seen <= IDLE_SHORTEST * hz || !is_idle(flow, now, hz);
+		return NEVER; /* FREE, or BUSY: what it will be was seen by then */
+	if (!copy_flow(flow_at(sweeper, flow), ctl, &copy))
+		return 0; /* changed hands; the next pass sees the new one */
+	if (is_idle(&copy, sweeper->now, sweeper->hz) && end_idle(sweeper, flow, slot, &copy))
+		return NEVER;
+	if (told->life != life_of(ctl) || told->count[0] != copy.count[0] ||
+	    told->count[1] != copy.count[1])
+		tell(sweeper, flow, slot, &copy, false, true, report, context);
+	return left_to(&copy, sweeper->now, sweeper->hz);
 }
 
+static inline uint32_t seen_of(const struct fw_flow *flow)
+{
+	return __atomic_load_n(&flow->seen, __ATOMIC_RELAXED);
+}
+
+/* One question about all slots of a bucket, without a branch for each: asked of every bucket, every
+ * second. */
+static inline bool was_touched(const struct fw_bucket *bucket, uint32_t since)
+{
+	uint32_t untouched = 1u << 31;
+
+	for (uint32_t i = 0; i < FW_BUCKET_SLOTS; i++)
+		untouched &= seen_of(&bucket->slot[i]) - since;
+	return !untouched;
+}
+
+static void look_into(struct fw_sweeper *sweeper, uint32_t bucket, uint32_t slot, bool all,
+		      fw_sweep_report report, void *context)
+{
+	const uint32_t since = sweeper->before - MARGIN;
+	uint32_t next = all ? NEVER : sweeper->due[bucket] - sweeper->now;
+
+	for (uint32_t i = 0; i < FW_BUCKET_SLOTS; i++) {
+		uint32_t wait;
+
+		if (!all && seen_of(&sweeper->buckets[bucket].slot[i]) - since >= 1u << 31)
+			continue;
+		wait = look_at(sweeper, bucket * FW_BUCKET_SLOTS + i, slot, report, context);
+		next = wait < next ? wait : next;
+	}
+	sweeper->due[bucket] = sweeper->now + next;
+}
+
+static inline void pass_bucket(struct fw_sweeper *sweeper, uint32_t bucket, uint32_t slot,
+			       fw_sweep_report report, void *context)
+{
+	const bool all = !sweeper->passed || sweeper->now - sweeper->due[bucket] < 1u << 31;
+
+	if (all || was_touched(&sweeper->buckets[bucket], sweeper->before - MARGIN))
+		look_into(sweeper, bucket, slot, all, report, context);
+}
+
+/* In several places at once: what a pass costs is waiting for the first lines of each page. */
 static void pass_region(struct fw_sweeper *sweeper, uint32_t region, uint32_t slot,
 			fw_sweep_report report, void *context)
 {
-	const uint32_t first = region * sweeper->slots, end = first + sweeper->slots;
-	const uint32_t now = sweeper->now, hz = sweeper->hz;
-	const uint32_t *print = &sweeper->print[first];
-	const struct fw_flow *at = flow_at(sweeper, first); /* buckets stand side by side */
+	const uint32_t buckets = sweeper->slots / FW_BUCKET_SLOTS, first = region * buckets;
+	const uint32_t part = buckets < STREAMS ? buckets : buckets / STREAMS;
 
-	for (uint32_t flow = first; flow < end; flow++, at++, print++)
-		if (!is_quiet(at, *print, now, hz))
-			look_at(sweeper, flow, slot, load_ctl(at), report, context);
+	for (uint32_t at = first; at < first + part; at++) {
+		for (uint32_t bucket = at; bucket < first + buckets; bucket += part)
+			pass_bucket(sweeper, bucket, slot, report, context);
+	}
 }
 
 /* Rule 11: behind the grace period, counters are final. */
