@@ -170,8 +170,6 @@ static __always_inline int fw_fast_hit(struct __sk_buff *skb, const struct fw_en
 	return FW_FAST_ODD;
 }
 
-#define FW_FAST_LAST ((FW_BUCKET_SLOTS - 1) * sizeof(struct fw_flow))
-
 /* Where in a bucket the search begins, in bytes. */
 static __always_inline __u64 fw_fast_start(const struct fw_fast *f)
 {
@@ -185,42 +183,33 @@ static __always_inline int fw_fast_tag(const struct fw_flow *flow, const struct 
 	return !((*ret_ctl ^ f->hash) & FW_CTL_TAG);
 }
 
-/* The slots of a bucket behind the one at `at`, which is not ours; 0 when none bears our tag. */
-static __always_inline struct fw_flow *fw_fast_others(char *bucket, __u64 at,
-						      const struct fw_fast *f, __u64 *ret_ctl)
+/* The slot of a bucket that bears our tag; 0 when there is none. */
+static __always_inline struct fw_flow *fw_fast_scan(struct fw_bucket *bucket,
+						    const struct fw_fast *f, __u64 *ret_ctl)
 {
-#pragma clang loop unroll(disable)
-	for (__u32 i = 1; i < FW_BUCKET_SLOTS; i++) {
-		struct fw_flow *flow;
-
-		at = (at + sizeof(*flow)) & FW_FAST_LAST;
-		flow = (struct fw_flow *)(bucket + at);
-		if (fw_fast_tag(flow, f, ret_ctl))
-			return flow;
-	}
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++)
+		if (fw_fast_tag(&bucket->slot[i], f, ret_ctl))
+			return &bucket->slot[i];
 	return 0;
 }
 
-/* The flow is not where the search begins: the rest of its first bucket, and the second one. */
+/* The flow is not where the search begins: elsewhere in its first bucket, or in the second one. */
 static __always_inline int fw_fast_search(struct __sk_buff *skb, const struct fw_endpoint *ep,
-					  char *bucket, const int direction,
+					  struct fw_bucket *bucket, const int direction,
 					  const struct fw_fast *f)
 {
-	__u64 at = fw_fast_start(f), ctl;
-	struct fw_flow *flow = fw_fast_others(bucket, at, f, &ctl);
 	__u32 row = fw_flow_bucket2(ep, f->hash);
+	struct fw_flow *flow;
+	__u64 ctl;
 
+	flow = fw_fast_scan(bucket, f, &ctl);
 	if (!flow) {
 		bucket = bpf_map_lookup_elem(&fw_flows, &row);
-		if (!bucket)
-			return FW_FAST_MISSED;
-		flow = (struct fw_flow *)(bucket + at);
-		if (!fw_fast_tag(flow, f, &ctl))
-			flow = fw_fast_others(bucket, at, f, &ctl);
-		if (!flow)
-			return FW_FAST_MISSED;
+		if (bucket)
+			flow = fw_fast_scan(bucket, f, &ctl);
 	}
-	return fw_fast_hit(skb, ep, flow, ctl, direction, f);
+	return flow ? fw_fast_hit(skb, ep, flow, ctl, direction, f) : FW_FAST_MISSED;
 }
 
 /* FW_NEXT, FW_SHOT, or one of FW_FAST_*. */
@@ -228,13 +217,13 @@ static __always_inline int fw_fast_flow(struct __sk_buff *skb, const struct fw_e
 					const int direction, const struct fw_fast *f)
 {
 	__u32 row = fw_flow_bucket1(ep, f->hash);
-	char *bucket = bpf_map_lookup_elem(&fw_flows, &row);
+	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
 	struct fw_flow *flow;
 	__u64 ctl;
 
 	if (!bucket)
 		return FW_FAST_MISSED;
-	flow = (struct fw_flow *)(bucket + fw_fast_start(f));
+	flow = (struct fw_flow *)((char *)bucket + fw_fast_start(f));
 	if (fw_fast_tag(flow, f, &ctl))
 		return fw_fast_hit(skb, ep, flow, ctl, direction, f);
 	return fw_fast_search(skb, ep, bucket, direction, f);
