@@ -277,16 +277,17 @@ static __always_inline int fw_flow_twice(const struct fw_packet *p, __u32 row, _
 	bucket = bpf_map_lookup_elem(&fw_flows, &row);
 	if (!bucket)
 		return 0;
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll(full)
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		struct fw_flow *flow = &bucket->slot[i];
+		__u64 ctl = FW_READ(flow->ctl);
 		struct fw_flow_seen seen;
-		__u64 ctl;
 
+		if ((ctl ^ p->hash) & FW_CTL_TAG)
+			continue;
 		if (row * FW_BUCKET_SLOTS + i >= own)
 			return 0;
-		ctl = FW_READ(flow->ctl);
-		if (((ctl ^ p->hash) & FW_CTL_TAG) || (ctl & FW_CTL_STATE) != FW_CTL_VALID ||
+		if ((ctl & FW_CTL_STATE) != FW_CTL_VALID ||
 		    !fw_flow_same(flow, &p->key, ctl, &seen))
 			continue;
 		if (!((fw_flow_recheck(flow, &seen) ^ ctl) & ~FW_CTL_SUSPECT))

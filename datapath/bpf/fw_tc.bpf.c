@@ -9,8 +9,7 @@
 
 static __always_inline int run(struct __sk_buff *skb, const int direction, const int carrier)
 {
-	__u32 slot = fw_hook_slot(skb);
-	struct fw_endpoint *ep = fw_hook_endpoint(skb, slot);
+	struct fw_endpoint *ep = fw_hook_endpoint(skb);
 	int action;
 
 	if (!ep)
@@ -18,7 +17,7 @@ static __always_inline int run(struct __sk_buff *skb, const int direction, const
 	if (carrier == FW_CARRIER_CLSACT && skb->cb[4] &&
 	    skb->cb[4] == fw_hook_mark(skb->ifindex, (__u32)direction))
 		return fw_slow_nobody(skb, (__u32)direction, FW_REASON_JUDGED_ELSEWHERE);
-	action = fw_fast_packet(skb, ep, slot, direction);
+	action = fw_fast_packet(skb, ep, direction);
 	if (carrier == FW_CARRIER_TCX && action == FW_NEXT)
 		skb->cb[4] = fw_hook_mark(skb->ifindex, (__u32)direction);
 	return action;

@@ -25,19 +25,22 @@ static __always_inline __u32 fw_hook_mark(__u32 ifindex, __u32 direction)
 	return (__u32)(mix >> 32) | 1; /* never 0, what an untouched cb holds */
 }
 
+/* The row of the packet's device. */
 static __always_inline __u32 fw_hook_slot(const struct __sk_buff *skb)
 {
 	return fw_slot == FW_NO_SLOT ? skb->ifindex & 0xffff : fw_slot;
 }
 
-/* 0 when no packet of this device is to be judged by the row. */
-static __always_inline struct fw_endpoint *fw_hook_endpoint(const struct __sk_buff *skb, __u32 slot)
+/* The endpoint in it; 0 when no packet of this device is to be judged by that row. */
+static __always_inline struct fw_endpoint *fw_hook_endpoint(const struct __sk_buff *skb)
 {
+	__u32 ifindex = skb->ifindex, bound = fw_slot;
+	__u32 slot = bound == FW_NO_SLOT ? ifindex & 0xffff : bound;
 	struct fw_endpoint *ep = bpf_map_lookup_elem(&fw_endpoints, &slot);
 
 	if (!ep || FW_READ(ep->state) <= FW_EP_CLAIMED)
 		return 0;
-	return fw_slot == FW_NO_SLOT && ep->ifindex != skb->ifindex ? 0 : ep;
+	return bound == FW_NO_SLOT && ep->ifindex != ifindex ? 0 : ep;
 }
 
 #endif

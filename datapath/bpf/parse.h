@@ -82,12 +82,8 @@ enum fw_packet_flag {
  * is type << 8 | code.
  */
 struct fw_packet {
-	/* the fast path writes these five; the others are zeroed when it gives up */
 	struct fw_flow_key key;
 	__u64 hash;
-	__u32 tcp_flags;
-	__u32 header; /* bytes that each segment repeats: up to the L4 payload */
-#define FW_PACKET_FAST 40
 	union fw_addr local;
 	__u64 add; /* what it adds to a slot's counter: packets << 36 | bytes */
 	__u64 ctl; /* of the slot found */
@@ -102,6 +98,7 @@ struct fw_packet {
 	__u32 peer_class;
 	__u32 service;
 	__u32 state;
+	__u32 tcp_flags;
 	__u32 fragment;	    /* identification */
 	__u16 offset;	    /* of the fragment, in units of 8 bytes */
 	__u16 known;	    /* state bits of the slot found, as `ctl` vouches for them */
@@ -114,8 +111,6 @@ struct fw_packet {
 	__u8 hops;
 	__u8 own; /* index of the local address, as in fw_flow.kind */
 };
-_Static_assert(__builtin_offsetof(struct fw_packet, local) == FW_PACKET_FAST,
-	       "the fast path's part");
 
 static __always_inline int fw_load(const struct __sk_buff *skb, __u32 offset, void *to,
 				   __u32 length)
@@ -347,17 +342,23 @@ FW_SUB int fw_parse_ip6(struct __sk_buff *skb, struct fw_packet *p, __u32 offset
 	return fw_parse_extensions(skb, p);
 }
 
-/* Exact counts under GSO: `header` is everything that each segment repeats. */
+/*
+ * Exact counts under GSO: `header` is everything that each segment repeats. What has no gso_size is
+ * sent as it is, whatever its gso_segs says (the kernel's skb_is_gso()).
+ */
 static __always_inline __u64 fw_parse_add(const struct __sk_buff *skb, __u32 header)
 {
-	__u64 packets = skb->gso_segs, bytes = skb->len;
+	__u64 packets = 1, bytes = skb->len;
 
-	if (!packets && skb->gso_size && bytes > header)
-		packets = (bytes - header + skb->gso_size - 1) / skb->gso_size;
-	if (packets > 1)
-		bytes += (packets - 1) * header;
-	else
-		packets = 1;
+	if (skb->gso_size) {
+		packets = skb->gso_segs;
+		if (!packets && bytes > header)
+			packets = (bytes - header + skb->gso_size - 1) / skb->gso_size;
+		if (packets > 1)
+			bytes += (packets - 1) * header;
+		else
+			packets = 1;
+	}
 	return packets << FW_COUNT_BYTES_BITS | bytes;
 }
 
@@ -414,8 +415,7 @@ FW_SUB int fw_parse_l4(struct __sk_buff *skb, struct fw_packet *p, int outgoing)
 							     : FW_REASON_BAD_TCP;
 		p->tcp_flags = two[1];
 	}
-	p->header = p->l4 + header;
-	p->add = fw_parse_add(skb, p->header);
+	p->add = fw_parse_add(skb, p->l4 + header);
 	return FW_REASON_NONE;
 }
 

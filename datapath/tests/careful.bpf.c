@@ -10,13 +10,13 @@
 __u64 careful_packets[2]; /* by direction */
 
 static __always_inline int careful_packet(struct __sk_buff *skb, const struct fw_endpoint *ep,
-					  __u32 slot, const int direction)
+					  const int direction)
 {
 	struct fw_packet p;
 
 	__sync_fetch_and_add(&careful_packets[direction], 1);
 	__builtin_memset(&p, 0, sizeof(p));
-	p.slot = slot;
+	p.slot = fw_hook_slot(skb);
 	p.flow = FW_NO_SLOT;
 	p.direction = (__u8)direction;
 	return fw_slow(skb, ep, &p, fw_odd(skb, ep, &p));

@@ -30,6 +30,7 @@ struct live_cpu {
 const volatile __u8 live_header_template[HEADER6] = {};
 const volatile __u32 live_family = 4;
 const volatile __u32 live_mode = MODE_ONE;
+const volatile __u32 live_first = 0; /* MODE_NEW: where its destination ports begin */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -57,7 +58,7 @@ static __always_inline int send(struct xdp_md *ctx, const __u32 size)
 		/* the CPUs share no flow: the lowest bit of the port is the CPU's */
 		udp->source = bpf_htons((__u16)((n * 40503u) << 1 | (cpu & 1)));
 		if (live_mode == MODE_NEW)
-			udp->dest = bpf_htons((__u16)(1024 + (n >> 15)));
+			udp->dest = bpf_htons((__u16)(1024 + (live_first + (n >> 15)) % 64512));
 	}
 	mine->count++;
 	return XDP_PASS;

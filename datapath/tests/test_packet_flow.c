@@ -158,7 +158,13 @@ static void counts_are_exact_under_gso(void **state)
 		bytes += p.len + 6 * header; /* 2000 / 300: seven segments */
 		assert_int_equal(PACKETS(flow, way), 12);
 		assert_int_equal(BYTES(flow, way), bytes);
+		fx->gso_segs = 3; /* left behind: without a size nothing is cut up */
 		fx->gso_size = 0;
+		expect(p, FW_REASON_FLOW);
+		bytes += p.len;
+		assert_int_equal(PACKETS(flow, way), 13);
+		assert_int_equal(BYTES(flow, way), bytes);
+		fx->gso_segs = 0;
 		assert_int_equal(BYTES(flow, !way), 0);
 	}
 }
