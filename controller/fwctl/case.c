@@ -266,6 +266,8 @@ static int read_member(struct reader *reader, const cJSON *item, struct fw_expec
 		return read_text(reader, item, &expect->from);
 	if (strcmp(item->string, "to") == 0)
 		return read_text(reader, item, &expect->to);
+	if (strcmp(item->string, "backend") == 0)
+		return read_text(reader, item, &expect->backend);
 	if (strcmp(item->string, "rule") == 0)
 		return read_text(reader, item, &expect->rule);
 	if (strcmp(item->string, "port") == 0)
@@ -431,6 +433,7 @@ void fw_case_done(struct fw_case *one)
 		free((char *)one->expects[i].expect.from);
 		free((char *)one->expects[i].expect.to);
 		free((char *)one->expects[i].expect.rule);
+		free((char *)one->expects[i].expect.backend);
 	}
 	free(one->expects);
 	fw_world_done(&one->world);
