@@ -198,7 +198,7 @@ static inline void fixture_cell(int direction, uint32_t peer_class, const struct
 
 	for (uint32_t i = 0; i < count; i++)
 		fx->ranges[fx->next_range++] = ranges[i];
-	fx->subject->flags |= FW_SUBJECT_CELLS_IN << direction;
+	fx->subject->flags |= (__u32)FW_SUBJECT_CELLS_IN << direction;
 	assert(bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_cells), &key, &cell, BPF_ANY) ==
 	       0);
 }
