@@ -125,6 +125,15 @@ static inline void fixture_open_sized(uint32_t buckets)
 	assert(fx->ring && fx->cpus && fx->cpus <= PERCPU_MAX);
 }
 
+/* The maps stay where they are seen: nothing looks at them any more. */
+static inline void fixture_close(void)
+{
+	ring_buffer__free(fx->ring);
+	fw_tc__destroy(fx->skel);
+	fx->ring = NULL;
+	fx->skel = NULL;
+}
+
 static inline void fixture_counters(uint64_t *ret_packets)
 {
 	static struct fw_counter values[FW_REASON_COUNT * 2][PERCPU_MAX];
