@@ -172,7 +172,8 @@ $(BUILD)/fwctl: $(call objs_of,controller/fwctl) $(ALL_LIBS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -pie $^ -o $@ $(LIBS)
 
-# The plugin runs on any node: static. Debian has no static cJSON; it is built from Debian's source package.
+# The plugin runs on any node: static. Debian has no static cJSON; it is built from Debian's source package. With SAN=1
+# it is linked as all others: the address sanitizer has no static runtime.
 PLUGIN_LIBS := $(call lib_of,datapath/loader) $(call lib_of,datapath/base)
 ifdef SAN
 $(BUILD)/podwall-cni: $(call objs_of,cni-plugin) $(PLUGIN_LIBS)

@@ -74,6 +74,8 @@ static int deliver(struct reader *reader, struct fw_decoder *d, const struct fw_
 	r = fw_document_decode(d, document, kind, origin, &object);
 	if (r)
 		return r;
+	if (reader->handler->document)
+		reader->handler->document(document->json, reader->handler->context);
 	reader->handler->object(object, reader->handler->context);
 	if (!d->warning.text[0])
 		return 0;

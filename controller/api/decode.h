@@ -18,6 +18,9 @@
 struct cJSON;
 
 struct fw_decode_handler {
+	/* What the next object was read from, with the lines of tree.h; borrowed for the call.
+	 * NULL: not asked for. */
+	void (*document)(const struct cJSON *document, void *context);
 	void (*object)(struct fw_object *object, void *context); /* takes it */
 	/*
 	 * line: 1-based, 0 when unknown. document: 1-based. kind is FW_KIND_COUNT, names "" when

@@ -114,14 +114,19 @@ static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *se
 	return r;
 }
 
-/* Without the chain a leaving backend is not told apart: rows hold those for new connections. */
+/*
+ * Leaving backends are for live connections. Where pods may reach some backends only, and no chain
+ * tells these apart, rows hold those for new connections.
+ */
 static void want_groups(const struct fw_cells_plan *plan, const struct fw_service_row *from,
 			bool exact, struct fw_service *row)
 {
+	bool leaving = from->exact ? exact : !from->crowded;
+
 	if (from->exact && exact)
 		row->flags = FW_SERVICE_EXACT;
 	for (uint32_t g = 0; g < from->group_count && g < FW_SERVICE_GROUPS; g++) {
-		if (from->group[g].leaving && !row->flags)
+		if (from->group[g].leaving && !leaving)
 			break;
 		row->group[g].peer_class = plan->class_id[from->group[g].peer_class];
 		row->group[g].port = from->group[g].port;

@@ -56,26 +56,6 @@ static const struct fw_service_port *port_at(const struct fw_service_object *ser
 	return !found && own_node && family ? port_of(service, protocol, port, true) : found;
 }
 
-static const struct fw_service_object *service_at(const struct fw_model *model,
-						  const struct fw_ip *ip, uint8_t protocol,
-						  uint16_t port,
-						  const struct fw_service_port **ret_port)
-{
-	bool own_node = is_own_node(model, ip);
-	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_SERVICE, &objects);
-
-	for (size_t i = 0; i < count; i++) {
-		const struct fw_service_object *service =
-			(const struct fw_service_object *)objects[i];
-
-		*ret_port = port_at(service, ip, own_node, protocol, port);
-		if (*ret_port)
-			return service;
-	}
-	return NULL;
-}
-
 /* ready: the ready ones, else those that serve while they terminate. */
 static size_t collect(const struct fw_endpoint_slice *slice, const struct fw_service_port *port,
 		      bool is4, bool ready, struct fw_backend *backends)
@@ -122,29 +102,55 @@ static size_t collect_all(const struct fw_model *model, const struct fw_service_
 	return found;
 }
 
+/* Of one service: the ready ones, where there is none those that serve while they terminate. */
+static size_t collect_usable(const struct fw_model *model, const struct fw_service_object *service,
+			     const struct fw_service_port *port, bool is4,
+			     struct fw_backend *backends)
+{
+	size_t found = collect_all(model, service, port, is4, true, backends);
+
+	return found ? found : collect_all(model, service, port, is4, false, backends);
+}
+
+/* Two services may have a port at one address. */
+static size_t collect_services(const struct fw_model *model, const struct fw_ip *ip,
+			       uint8_t protocol, uint16_t port,
+			       const struct fw_service_object **ret_service,
+			       struct fw_backend *backends)
+{
+	bool own_node = is_own_node(model, ip);
+	struct fw_object *const *objects;
+	size_t count = fw_model_list(model, FW_KIND_SERVICE, &objects), found = 0;
+
+	*ret_service = NULL;
+	for (size_t i = 0; i < count; i++) {
+		const struct fw_service_object *service =
+			(const struct fw_service_object *)objects[i];
+		const struct fw_service_port *own = port_at(service, ip, own_node, protocol, port);
+
+		if (!own)
+			continue;
+		if (!*ret_service)
+			*ret_service = service;
+		found += collect_usable(model, service, own, fw_ip_is4(ip),
+					backends ? backends + found : NULL);
+	}
+	return found;
+}
+
 int fw_world_backends(const struct fw_world *world, const struct fw_ip *ip, uint8_t protocol,
 		      uint16_t port, const struct fw_service_object **ret_service,
 		      struct fw_backend **ret_backends, size_t *ret_count)
 {
-	const struct fw_service_port *own = NULL;
-	const struct fw_service_object *service =
-		service_at(world->model, ip, protocol, port, &own);
-	bool is4 = fw_ip_is4(ip), ready = true;
+	const struct fw_service_object *service;
+	size_t count = collect_services(world->model, ip, protocol, port, &service, NULL);
 	struct fw_backend *backends = NULL;
-	size_t count = 0;
 
-	if (service) {
-		count = collect_all(world->model, service, own, is4, true, NULL);
-		if (!count) {
-			ready = false;
-			count = collect_all(world->model, service, own, is4, false, NULL);
-		}
-	}
 	if (count) {
 		backends = calloc(count, sizeof(*backends));
 		if (!backends)
 			return -ENOMEM;
-		(void)collect_all(world->model, service, own, is4, ready, backends);
+		(void)collect_services(world->model, ip, protocol, port, &service, backends);
 	}
 	*ret_service = service;
 	*ret_backends = backends;

@@ -107,6 +107,25 @@ int fw_compare_end(struct fw_compare *compare, const struct fw_end *end, char *r
 	return 0;
 }
 
+/*
+ * What the tables say of a packet of which it is not known whether its flow stands: as a new one,
+ * or (edge case 34) as a live one. They are two answers only where a service has leaving backends.
+ * A SYN on a flow that stands is no new one, either: it may be sent again.
+ */
+static bool tables_say(const struct fw_world *world, const struct fw_end *end,
+		       enum fw_verdict verdict, struct fw_said *ret_said)
+{
+	struct fw_end live = *end;
+	struct fw_said said;
+
+	fw_world_judge(world, end, ret_said);
+	if ((ret_said->verdict == FW_VERDICT_ALLOW) == (verdict == FW_VERDICT_ALLOW))
+		return true;
+	live.live = true;
+	fw_world_judge(world, &live, &said);
+	return (said.verdict == FW_VERDICT_ALLOW) == (verdict == FW_VERDICT_ALLOW);
+}
+
 int fw_compare_live_end(struct fw_compare *compare, const struct fw_end *end, uint16_t source_port,
 			bool opens, char *ret_text)
 {
@@ -116,9 +135,8 @@ int fw_compare_live_end(struct fw_compare *compare, const struct fw_end *end, ui
 	struct fw_said tables;
 	int r;
 
-	fw_world_judge(compare->world, end, &tables);
 	r = fw_kernel_judge_live(compare->kernel, end, source_port, opens, &verdict, &err);
-	if (r == 0 && (verdict == FW_VERDICT_ALLOW) == (tables.verdict == FW_VERDICT_ALLOW))
+	if (tables_say(compare->world, end, verdict, &tables) && r == 0)
 		return 1;
 	fw_world_name(compare->world, &tables, &tables_name);
 	kernel_name.verdict = kernel_name.pending = verdict;

@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 
+#define NOT_A_BACKEND "not a backend"
+
 struct party {
 	const struct fw_pod *pod; /* NULL: nobody's address */
 	const struct fw_ip *ips;
@@ -21,14 +23,16 @@ struct party {
 	bool service;
 };
 
-/* What one way of one packet came to. */
+/* One packet on its way: to a pod, to an address, to a service and one of its backends. */
 struct way {
-	const struct fw_expect *expect;
 	struct fw_ip source, destination;
+	const struct fw_pod *from, *to;	  /* NULL: nobody's */
+	const struct fw_backend *backend; /* NULL: not through a service */
 	bool denied, judged;
-	unsigned int allowed_backends, denied_backends;
-	bool rule_seen; /* the expected rule decided at some end */
-	struct fw_expect_result *result;
+	bool rule_seen; /* the expected rule decided */
+	char rule[160]; /* that decided: of the end that denied, else of the first */
+	const struct fw_pod *pod;
+	uint8_t direction; /* and where */
 };
 
 static int split(const char *text, char namespace[64], char name[254])
@@ -90,29 +94,12 @@ static int find_party(const struct fw_world *world, const char *member, const ch
 	return 0;
 }
 
-static void note(struct way *way, const char *verdict, const struct fw_decision_name *name,
-		 const struct fw_end *end)
-{
-	char source[FW_IP_TEXT], destination[FW_IP_TEXT];
-
-	way->result->verdict = verdict;
-	(void)snprintf(way->result->rule, sizeof(way->result->rule), "%s", name ? name->rule : "");
-	if (end)
-		(void)snprintf(way->result->where, FW_EXPECT_TEXT, "%s -> %s, %s of %s/%s",
-			       fw_ip_format(&way->source, source),
-			       fw_ip_format(&way->destination, destination),
-			       end->direction == FW_EGRESS ? "egress" : "ingress",
-			       end->pod->object.namespace, end->pod->object.name);
-	else
-		(void)snprintf(way->result->where, FW_EXPECT_TEXT, "%s -> %s",
-			       fw_ip_format(&way->source, source),
-			       fw_ip_format(&way->destination, destination));
-}
-
 struct asker {
 	const struct fw_world *world;
+	const struct fw_expect *expect;
 	fw_expect_judge judge;
 	void *context;
+	const struct party *backend; /* the one that is asked about; NULL: each */
 };
 
 /* "netpol shop/db[0]", or with the direction as records tell it: "netpol shop/db ingress[0]". */
@@ -129,92 +116,180 @@ static bool is_rule(const char *wanted, const char *rule, uint8_t direction)
 	       !strcmp(wanted + len + strlen(word), bracket);
 }
 
-/* One end; ret_denied says how it went. An end that policy does not apply to allows without a rule.
- */
-static int ask_end(const struct asker *asker, struct way *way, const struct fw_pod *pod,
-		   uint8_t direction, const struct fw_ip *local, uint16_t port, bool *ret_denied,
+static int ask(const struct asker *asker, const struct way *way, const struct fw_end *end,
+	       struct fw_decision_name *ret_name, struct fw_err *err)
+{
+	struct fw_said said, chosen;
+	int r = asker->judge(end, &said, ret_name, asker->context, err);
+
+	if (r == 0 && way->backend && end->direction == FW_EGRESS &&
+	    fw_world_chosen(asker->world, end, way->backend, &said, &chosen))
+		fw_world_name(asker->world, &chosen, ret_name);
+	return r;
+}
+
+/* One end. One that policy does not apply to allows without a rule. */
+static int ask_end(const struct asker *asker, struct way *way, uint8_t direction,
 		   struct fw_err *err)
 {
+	const struct fw_expect *expect = asker->expect;
+	const struct fw_pod *pod = direction == FW_EGRESS ? way->from : way->to;
+	const struct fw_ip *behind = way->backend ? &way->backend->ip : &way->destination;
 	struct fw_decision_name name;
 	struct fw_end end;
 	bool wanted;
 	int r;
 
-	*ret_denied = false;
-	if (way->expect->only_one && way->expect->direction != direction)
+	if (expect->only_one && expect->direction != direction)
 		return 0;
 	if (!fw_world_end(asker->world, pod, direction, &end))
 		return 0;
-	end.local = *local;
+	end.local = direction == FW_EGRESS ? way->source : *behind;
 	end.remote = direction == FW_EGRESS ? way->destination : way->source;
-	end.protocol = way->expect->protocol;
-	end.port = port;
+	end.protocol = expect->protocol;
+	end.port = direction == FW_INGRESS && way->backend ? way->backend->port : expect->port;
 	if (!end.protocol) {
-		end.protocol = fw_ip_is4(local) ? FW_PROTO_ICMP : FW_PROTO_ICMPV6;
-		end.port = (uint16_t)((fw_ip_is4(local) ? 8u : 128u) << 8);
+		bool is4 = fw_ip_is4(&end.local);
+
+		end.protocol = is4 ? FW_PROTO_ICMP : FW_PROTO_ICMPV6;
+		end.port = (uint16_t)((is4 ? 8u : 128u) << 8);
 	}
-	r = asker->judge(&end, &name, asker->context, err);
+	r = ask(asker, way, &end, &name, err);
 	if (r < 0)
 		return r;
-	*ret_denied = name.verdict != FW_VERDICT_ALLOW;
-	wanted = way->expect->rule && is_rule(way->expect->rule, name.rule, direction);
-	if (*ret_denied || wanted || !way->judged)
-		note(way, *ret_denied ? "Deny" : "Allow", &name, &end);
-	if (*ret_denied && !way->denied_backends)
-		way->rule_seen = wanted; /* what allowed before does not count any more */
-	else
-		way->rule_seen = way->rule_seen || wanted;
+	way->denied = name.verdict != FW_VERDICT_ALLOW;
+	wanted = expect->rule && is_rule(expect->rule, name.rule, direction);
+	if (way->denied || wanted || !way->judged) {
+		(void)snprintf(way->rule, sizeof(way->rule), "%s", name.rule);
+		way->pod = pod;
+		way->direction = direction;
+	}
+	/* what allowed before does not count once it is denied */
+	way->rule_seen = wanted || (way->rule_seen && !way->denied);
 	way->judged = true;
 	return 0;
 }
 
-static int ask_backends(const struct asker *asker, struct way *way, struct fw_err *err)
+static int ask_way(const struct asker *asker, struct way *way, struct fw_err *err)
 {
-	_cleanup_free_ struct fw_backend *backends = NULL;
-	const struct fw_service_object *service;
-	size_t count;
-	int r = fw_world_backends(asker->world, &way->destination, way->expect->protocol,
-				  way->expect->port, &service, &backends, &count);
+	int r = ask_end(asker, way, FW_EGRESS, err);
 
-	for (size_t i = 0; i < count && r == 0; i++) {
-		const struct fw_pod *pod = fw_model_pod_by_ip(asker->world->model, &backends[i].ip);
-		bool denied;
+	return r < 0 || way->denied ? r : ask_end(asker, way, FW_INGRESS, err);
+}
 
-		if (!pod)
-			continue;
-		r = ask_end(asker, way, pod, FW_INGRESS, &backends[i].ip, backends[i].port, &denied,
-			    err);
-		if (denied)
-			way->denied_backends++;
-		else
-			way->allowed_backends++;
+/* decided: by one end, which is named. */
+static void tell(const struct way *way, const char *verdict, bool decided,
+		 struct fw_expect_result *result)
+{
+	char source[FW_IP_TEXT], destination[FW_IP_TEXT];
+	int len = snprintf(result->where, FW_EXPECT_TEXT, "%s -> %s",
+			   fw_ip_format(&way->source, source),
+			   fw_ip_format(&way->destination, destination));
+
+	result->verdict = verdict;
+	result->rule[0] = '\0';
+	if (!decided || !way->judged)
+		return;
+	(void)snprintf(result->rule, sizeof(result->rule), "%s", way->rule);
+	(void)snprintf(result->where + len, FW_EXPECT_TEXT - (size_t)len, ", %s of %s/%s",
+		       way->direction == FW_EGRESS ? "egress" : "ingress",
+		       way->pod->object.namespace, way->pod->object.name);
+}
+
+static const char *verdict_text(bool denied)
+{
+	return denied ? "Deny" : "Allow";
+}
+
+static bool is_meant(const struct asker *asker, const struct fw_backend *backend)
+{
+	for (size_t i = 0; asker->backend && i < asker->backend->ip_count; i++) {
+		if (fw_ip_equal(&asker->backend->ips[i], &backend->ip))
+			return true;
 	}
-	if (r == 0 && way->denied_backends && way->allowed_backends)
-		note(way, "depends on the backend", NULL, NULL);
+	return !asker->backend;
+}
+
+/* Each backend is a way of its own; what is told of them is what those that are meant agree on. */
+static int ask_backends(const struct asker *asker, const struct way *begin,
+			const struct fw_backend *backends, size_t count,
+			struct fw_expect_result *result, bool *ret_rule_seen, struct fw_err *err)
+{
+	struct way first = *begin;
+	size_t meant = 0, denied = 0;
+
+	result->backends = calloc(count, sizeof(*result->backends));
+	if (!result->backends)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		struct fw_expect_backend *told = &result->backends[i];
+		struct way way = *begin;
+		int r;
+
+		way.backend = &backends[i];
+		way.to = fw_model_pod_by_ip(asker->world->model, &backends[i].ip);
+		r = ask_way(asker, &way, err);
+		if (r < 0)
+			return r;
+		*told = (struct fw_expect_backend){.ip = backends[i].ip,
+						   .port = backends[i].port,
+						   .pod = way.to,
+						   .denied = way.denied};
+		(void)snprintf(told->rule, sizeof(told->rule), "%s", way.rule);
+		result->backend_count++;
+		if (!is_meant(asker, &backends[i]))
+			continue;
+		if (!meant || (way.rule_seen && !first.rule_seen))
+			first = way;
+		meant++;
+		denied += way.denied;
+	}
+	if (!meant || (denied && denied < meant))
+		tell(&first, meant ? "depends on the backend" : NOT_A_BACKEND, false, result);
+	else
+		tell(&first, verdict_text(first.denied), true, result);
+	*ret_rule_seen = first.rule_seen;
+	return 0;
+}
+
+static bool is_own(const struct way *way)
+{
+	for (size_t i = 0; way->from && i < way->from->ip_count; i++) {
+		if (fw_ip_equal(&way->from->ips[i], &way->destination))
+			return true;
+	}
+	return false;
+}
+
+/* One family, one address. A service comes before who else has its address, but not for the pod
+ * that has it. */
+static int ask_address(const struct asker *asker, struct way *way, struct fw_expect_result *result,
+		       struct fw_err *err)
+{
+	const struct fw_expect *expect = asker->expect;
+	_cleanup_free_ struct fw_backend *backends = NULL;
+	const struct fw_service_object *service = NULL;
+	size_t count = 0;
+	int r = 0;
+
+	if (!is_own(way))
+		r = fw_world_backends(asker->world, &way->destination, expect->protocol,
+				      expect->port, &service, &backends, &count);
+	if (service)
+		way->to = NULL;
+	if (r == 0 && count) {
+		r = ask_backends(asker, way, backends, count, result, &way->rule_seen, err);
+	} else if (r == 0 && asker->backend) {
+		tell(way, NOT_A_BACKEND, false, result);
+	} else if (r == 0) {
+		r = ask_way(asker, way, err);
+		tell(way, verdict_text(way->denied), true, result);
+	}
+	result->met =
+		r == 0 &&
+		strcmp(result->verdict, verdict_text(expect->verdict != FW_VERDICT_ALLOW)) == 0 &&
+		(!expect->rule || way->rule_seen);
 	return r;
-}
-
-static int ask_way(const struct asker *asker, struct way *way, const struct party *from,
-		   const struct party *to, struct fw_err *err)
-{
-	int r;
-
-	note(way, "Allow", NULL, NULL);
-	r = ask_end(asker, way, from->pod, FW_EGRESS, &way->source, way->expect->port, &way->denied,
-		    err);
-	if (r < 0 || way->denied)
-		return r;
-	if (to->pod)
-		return ask_end(asker, way, to->pod, FW_INGRESS, &way->destination,
-			       way->expect->port, &way->denied, err);
-	return ask_backends(asker, way, err);
-}
-
-static bool is_met(const struct way *way)
-{
-	const char *wanted = way->expect->verdict == FW_VERDICT_ALLOW ? "Allow" : "Deny";
-
-	return strcmp(way->result->verdict, wanted) == 0 && (!way->expect->rule || way->rule_seen);
 }
 
 /* The source's address of that family: its first. */
@@ -226,40 +301,74 @@ static const struct fw_ip *source_for(const struct party *from, const struct fw_
 	return NULL;
 }
 
+static int find_parties(const struct fw_world *world, const struct fw_expect *expect,
+			struct party *from, struct party *to, struct party *backend,
+			struct fw_err *err)
+{
+	int r = find_party(world, "from", expect->from, from, err);
+
+	if (r == 0)
+		r = find_party(world, "to", expect->to, to, err);
+	if (r == 0 && from->service)
+		r = fw_err_set(err, -EINVAL, "from: a service sends nothing");
+	if (r == 0 && expect->backend)
+		r = find_party(world, "backend", expect->backend, backend, err);
+	if (r == 0 && expect->backend && backend->service)
+		r = fw_err_set(err, -EINVAL, "backend: a service is no backend");
+	return r;
+}
+
+void fw_expect_result_done(struct fw_expect_result *result)
+{
+	free(result->backends);
+	*result = (struct fw_expect_result){0};
+}
+
+static void keep(struct fw_expect_result *kept, struct fw_expect_result *result)
+{
+	fw_expect_result_done(kept);
+	*kept = *result;
+	*result = (struct fw_expect_result){0};
+}
+
 int fw_expect_check(const struct fw_world *world, const struct fw_expect *expect,
 		    fw_expect_judge judge, void *context, struct fw_expect_result *ret_result,
 		    struct fw_err *err)
 {
-	const struct asker asker = {world, judge, context};
-	struct fw_expect_result first = {.verdict = "nothing to judge"};
-	struct party from, to;
+	struct party from, to, backend = {0};
+	const struct asker asker = {world, expect, judge, context,
+				    expect->backend ? &backend : NULL};
+	_cleanup_(fw_expect_result_done) struct fw_expect_result kept = {
+		.verdict = "nothing to judge"};
 	bool asked = false, seen[2] = {false, false};
-	int r = find_party(world, "from", expect->from, &from, err);
+	int r = find_parties(world, expect, &from, &to, &backend, err);
 
-	if (r == 0)
-		r = find_party(world, "to", expect->to, &to, err);
-	if (r == 0 && from.service)
-		r = fw_err_set(err, -EINVAL, "from: a service sends nothing");
 	for (size_t i = 0; r == 0 && i < to.ip_count; i++) {
 		const struct fw_ip *source = source_for(&from, &to.ips[i]);
-		struct fw_expect_result result = {0};
-		struct way way = {.expect = expect, .destination = to.ips[i], .result = &result};
+		_cleanup_(fw_expect_result_done) struct fw_expect_result result = {0};
+		struct way way = {.destination = to.ips[i], .from = from.pod, .to = to.pod};
 		const bool is4 = fw_ip_is4(&to.ips[i]);
+		bool absent, met;
 
 		if (!source || (seen[is4] && !to.service))
 			continue;
 		seen[is4] = true;
 		way.source = *source;
-		r = ask_way(&asker, &way, &from, &to, err);
-		result.met = r == 0 && is_met(&way);
-		if (!asked || !result.met)
-			first = result;
-		asked = true;
-		if (r < 0 || !result.met)
+		r = ask_address(&asker, &way, &result, err);
+		if (r < 0)
+			break;
+		/* a backend may be one in one family only */
+		absent = strcmp(result.verdict, NOT_A_BACKEND) == 0;
+		met = result.met;
+		if (!asked || (!met && !absent))
+			keep(&kept, &result);
+		asked = asked || !absent;
+		if (!met && !absent)
 			break;
 	}
 	if (r < 0)
 		return r;
-	*ret_result = first;
+	*ret_result = kept;
+	kept = (struct fw_expect_result){0};
 	return 0;
 }

@@ -21,6 +21,7 @@ int fw_world_init(struct fw_world *world)
 
 void fw_world_done(struct fw_world *world)
 {
+	fw_postnat_rows_done(&world->postnat);
 	fw_tables_free(&world->tables);
 	fw_model_free(&world->model);
 }
@@ -28,6 +29,7 @@ void fw_world_done(struct fw_world *world)
 int fw_world_compile(struct fw_world *world, struct fw_compiler *compiler, struct fw_err *err)
 {
 	struct fw_compiler *fresh = NULL;
+	struct fw_postnat_rows postnat;
 	struct fw_tables *tables = NULL;
 	int r = 0;
 
@@ -36,10 +38,16 @@ int fw_world_compile(struct fw_world *world, struct fw_compiler *compiler, struc
 	if (r == 0)
 		r = fw_compile(compiler ? compiler : fresh, world->model, &tables, err);
 	fw_compiler_free(&fresh);
-	if (r < 0)
+	if (r == 0)
+		r = fw_postnat_rows_want(tables, false, &postnat);
+	if (r < 0) {
+		fw_tables_free(&tables);
 		return r;
+	}
 	fw_tables_free(&world->tables);
+	fw_postnat_rows_done(&world->postnat);
 	world->tables = tables;
+	world->postnat = postnat;
 	return 0;
 }
 
@@ -65,14 +73,24 @@ bool fw_end_is_self(const struct fw_end *end)
 	return false;
 }
 
-void fw_world_judge(const struct fw_world *world, const struct fw_end *end,
-		    struct fw_said *ret_said)
+/* chosen: the remote side is a backend behind a service. */
+static void ask(const struct fw_world *world, const struct fw_end *end, bool chosen,
+		struct fw_answer *ret_answer)
 {
 	const struct fw_question question = {.subject = end->subject,
 					     .direction = end->direction,
 					     .remote = end->remote,
 					     .protocol = end->protocol,
-					     .port = end->port};
+					     .port = end->port,
+					     .live = end->live,
+					     .chosen = chosen};
+
+	fw_tables_judge(world->tables, &question, ret_answer);
+}
+
+static void judge(const struct fw_world *world, const struct fw_end *end, bool chosen,
+		  struct fw_said *ret_said)
+{
 	struct fw_answer answer;
 
 	if (fw_end_is_self(end)) {
@@ -80,10 +98,60 @@ void fw_world_judge(const struct fw_world *world, const struct fw_end *end,
 			(struct fw_said){FW_VERDICT_ALLOW, FW_SAID_BUILTIN | FW_DECIDED_DEFAULT};
 		return;
 	}
-	fw_tables_judge(world->tables, &question, &answer);
+	ask(world, end, chosen, &answer);
 	ret_said->verdict = answer.verdict;
 	ret_said->decision =
 		answer.decision == UINT32_MAX ? FW_SAID_BUILTIN | answer.builtin : answer.decision;
+}
+
+void fw_world_judge(const struct fw_world *world, const struct fw_end *end,
+		    struct fw_said *ret_said)
+{
+	judge(world, end, false, ret_said);
+}
+
+/* The tables leave it to the chain. */
+static bool differs(const struct fw_said *said)
+{
+	return said->decision == (FW_SAID_BUILTIN | FW_DECIDED_SERVICE_DIFFERS);
+}
+
+/* As the programs: what differs passes to the chain where this knows every pod of the service. */
+static bool passes(const struct fw_world *world, const struct fw_end *end,
+		   const struct fw_said *said)
+{
+	struct fw_answer answer;
+
+	if (!differs(said))
+		return said->verdict == FW_VERDICT_ALLOW;
+	ask(world, end, false, &answer);
+	return answer.service != UINT32_MAX && world->tables->services[answer.service].exact;
+}
+
+bool fw_world_chosen(const struct fw_world *world, const struct fw_end *end,
+		     const struct fw_backend *backend, const struct fw_said *said,
+		     struct fw_said *ret_said)
+{
+	const struct fw_postnat_connection connection = {.pod = end->local,
+							 .service = end->remote,
+							 .backend = backend->ip,
+							 .service_port = end->port,
+							 .backend_port = backend->port,
+							 .protocol = end->protocol};
+	enum fw_postnat_verdict chain = fw_postnat_rows_judge(&world->postnat, &connection);
+	struct fw_end behind = *end;
+	struct fw_said own;
+
+	if (!passes(world, end, said) || (!differs(said) && chain != FW_POSTNAT_DROP))
+		return false;
+	*ret_said = *said;
+	ret_said->verdict = chain == FW_POSTNAT_DROP ? FW_VERDICT_DENY : FW_VERDICT_ALLOW;
+	behind.remote = backend->ip;
+	behind.port = backend->port;
+	judge(world, &behind, true, &own);
+	if (chain != FW_POSTNAT_NOT_ASKED && own.verdict == ret_said->verdict)
+		*ret_said = own;
+	return true;
 }
 
 const struct fw_decision_row *fw_world_row(const struct fw_world *world, const struct fw_said *said)

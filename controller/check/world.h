@@ -10,10 +10,12 @@
 #include "apply/apply.h"
 #include "compile/compile.h"
 #include "model/model.h"
+#include "postnat/rows.h"
 
 struct fw_world {
 	struct fw_model *model;
-	struct fw_tables *tables; /* NULL until fw_world_compile() */
+	struct fw_tables *tables;	/* NULL until fw_world_compile() */
+	struct fw_postnat_rows postnat; /* what the sets of the chain after DNAT hold by them */
 };
 
 int fw_world_init(struct fw_world *world);
@@ -30,6 +32,7 @@ struct fw_end {
 	uint16_t port;	    /* destination port; ICMP: type << 8 | code */
 	struct fw_ip local; /* the pod's address */
 	struct fw_ip remote;
+	bool live; /* of a connection that is there already, which a backend may outlive */
 };
 
 /*
@@ -64,10 +67,18 @@ struct fw_backend {
 	struct fw_ip ip;
 	uint16_t port;
 };
-/* *ret_backends is the caller's (free). *ret_service is NULL when no service has that port
- * there. */
+/* *ret_backends is the caller's (free): those of every service that has this port there.
+ * *ret_service is the first of them, NULL for none. */
 int fw_world_backends(const struct fw_world *world, const struct fw_ip *ip, uint8_t protocol,
 		      uint16_t port, const struct fw_service_object **ret_service,
 		      struct fw_backend **ret_backends, size_t *ret_count);
+/*
+ * True when the chain after DNAT decides about a pod's packet to a service that got this backend:
+ * *ret_said is what becomes of it, with the backend's own decision. said: of the service's address,
+ * by tables or programs, which stands otherwise.
+ */
+bool fw_world_chosen(const struct fw_world *world, const struct fw_end *end,
+		     const struct fw_backend *backend, const struct fw_said *said,
+		     struct fw_said *ret_said);
 
 #endif

@@ -37,6 +37,8 @@ struct fw_question {
 		remote; /* service addresses are resolved as the datapath does, for FW_EGRESS */
 	uint8_t protocol;
 	uint16_t port; /* destination port; ICMP: type << 8 | code; else 0 */
+	bool live;     /* of a connection that is there already (edge case 34) */
+	bool chosen;   /* remote is the backend that a service was translated to: no service */
 };
 
 struct fw_answer {

@@ -187,13 +187,40 @@ static void judge_without_port(const struct fw_tables *tables, const struct fw_q
 		answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
 }
 
+/*
+ * A new connection by the backends that it can get; a live one by all that are listed, unless its
+ * pod may reach some of them only and no chain after DNAT tells them apart.
+ */
+static void judge_groups(const struct fw_tables *tables, const struct fw_question *question,
+			 const struct fw_service_row *row, struct fw_answer *ret_answer)
+{
+	bool leaving = question->live && !row->crowded;
+	uint32_t first = NONE;
+
+	for (uint32_t i = 0; i < row->group_count && (leaving || !row->group[i].leaving); i++) {
+		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
+		uint32_t decision =
+			decide(tables, question->subject, FW_EGRESS, row->group[i].peer_class, key);
+
+		if (first == NONE)
+			first = decision;
+		if (allows(tables, decision) != allows(tables, first)) {
+			answer_builtin(FW_DECIDED_SERVICE_DIFFERS, ret_answer);
+			return;
+		}
+	}
+	if (first == NONE)
+		answer_builtin(FW_DECIDED_SERVICE_EMPTY, ret_answer);
+	else
+		answer_decision(tables, first, ret_answer);
+}
+
 /* False: an address that is not only a service's, and none of its ports. */
 static bool judge_service(const struct fw_tables *tables, const struct fw_question *question,
 			  bool shared, struct fw_answer *ret_answer)
 {
 	bool ports = has_ports(question->protocol);
 	const struct fw_service_row *row = ports ? find_service(tables, question) : NULL;
-	uint32_t first = NONE;
 
 	if (!row) {
 		if (shared)
@@ -205,27 +232,10 @@ static bool judge_service(const struct fw_tables *tables, const struct fw_questi
 		return true;
 	}
 	ret_answer->service = (uint32_t)(row - tables->services);
-	if (row->state != FW_SERVICE_RESOLVED) {
-		answer_builtin(row->state == FW_SERVICE_WIDE ? FW_DECIDED_SERVICE_WIDE
-							     : FW_DECIDED_SERVICE_EMPTY,
-			       ret_answer);
-		return true;
-	}
-	for (uint32_t i = 0; i < row->group_count; i++) {
-		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
-		uint32_t decision =
-			decide(tables, question->subject, FW_EGRESS, row->group[i].peer_class, key);
-
-		if (row->group[i].leaving) /* a question is a new connection */
-			break;
-		if (first == NONE)
-			first = decision;
-		if (allows(tables, decision) != allows(tables, first)) {
-			answer_builtin(FW_DECIDED_SERVICE_DIFFERS, ret_answer);
-			return true;
-		}
-	}
-	answer_decision(tables, first, ret_answer);
+	if (row->state == FW_SERVICE_WIDE)
+		answer_builtin(FW_DECIDED_SERVICE_WIDE, ret_answer);
+	else
+		judge_groups(tables, question, row, ret_answer);
 	return true;
 }
 
@@ -242,6 +252,7 @@ void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *q
 
 	*ret_answer = (struct fw_answer){.decision = NONE, .service = NONE};
 	if (address && (address->flags & FW_PEER_SERVICE) && question->direction == FW_EGRESS &&
+	    !question->chosen &&
 	    judge_service(tables, question, address->flags & FW_PEER_SHARED, ret_answer))
 		return;
 	answer_decision(tables, decide(tables, question->subject, question->direction, class, key),

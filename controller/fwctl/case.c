@@ -6,12 +6,10 @@
 #include "case.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cjson/cJSON.h>
 
@@ -19,6 +17,7 @@
 #include "api/tree.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "manifests.h"
 
 struct reader {
 	const char *path;
@@ -42,21 +41,6 @@ static int wrong(const struct reader *reader, const cJSON *at, const char *forma
 	va_end(list);
 	return fw_err_set(reader->err, -EINVAL, "%s:%d: %s", reader->path, at ? at->valueint : 1,
 			  text);
-}
-
-static int read_file(const char *path, struct fw_buf *buf, struct fw_err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char chunk[16384];
-	ssize_t got;
-
-	if (fd < 0)
-		return fw_err_errno(err, -errno, "%s", path);
-	while ((got = read(fd, chunk, sizeof(chunk))) > 0)
-		if (fw_buf_append(buf, chunk, (size_t)got) < 0)
-			return fw_err_set(err, -EFBIG, "%s: larger than %u bytes", path,
-					  FW_CASE_BYTES_MAX);
-	return got < 0 ? fw_err_errno(err, -errno, "%s", path) : 0;
 }
 
 static int put_object(struct reader *reader, struct fw_object *object)
@@ -102,12 +86,12 @@ static int read_manifest(struct reader *reader, const char *name)
 	int r;
 
 	fw_buf_init(&path, 4096);
-	fw_buf_init(&text, FW_CASE_BYTES_MAX);
+	fw_buf_init(&text, FW_DECODE_BYTES_MAX);
 	if (*name != '/' && slash)
 		(void)fw_buf_append(&path, reader->path, (size_t)(slash - reader->path) + 1);
 	r = fw_buf_printf(&path, "%s", name);
 	if (r == 0)
-		r = read_file(path.data, &text, reader->err);
+		r = fw_file_read(path.data, &text, reader->err);
 	if (r < 0)
 		return r;
 	reader->manifest = path.data;
@@ -266,6 +250,8 @@ static int read_member(struct reader *reader, const cJSON *item, struct fw_expec
 		return read_text(reader, item, &expect->from);
 	if (strcmp(item->string, "to") == 0)
 		return read_text(reader, item, &expect->to);
+	if (strcmp(item->string, "backend") == 0)
+		return read_text(reader, item, &expect->backend);
 	if (strcmp(item->string, "rule") == 0)
 		return read_text(reader, item, &expect->rule);
 	if (strcmp(item->string, "port") == 0)
@@ -392,8 +378,8 @@ static int parse(struct reader *reader)
 	unsigned int line = 0;
 	int r;
 
-	fw_buf_init(&text, FW_CASE_BYTES_MAX);
-	r = read_file(reader->path, &text, reader->err);
+	fw_buf_init(&text, FW_DECODE_BYTES_MAX);
+	r = fw_file_read(reader->path, &text, reader->err);
 	if (r < 0)
 		return r;
 	r = fw_tree_yaml(text.data ? text.data : "", text.len, 1, &budget, &handler, &line, &inner);
@@ -431,6 +417,7 @@ void fw_case_done(struct fw_case *one)
 		free((char *)one->expects[i].expect.from);
 		free((char *)one->expects[i].expect.to);
 		free((char *)one->expects[i].expect.rule);
+		free((char *)one->expects[i].expect.backend);
 	}
 	free(one->expects);
 	fw_world_done(&one->world);

@@ -21,7 +21,6 @@ struct fw_case {
 };
 
 #define FW_CASE_EXPECTS_MAX 10000u
-#define FW_CASE_BYTES_MAX   (64u << 20)
 
 /* -EINVAL, -ENOENT...: the text says "FILE:LINE: member: what is wrong". */
 int fw_case_read(const char *path, struct fw_case *ret_case, struct fw_err *err);

@@ -23,7 +23,9 @@ static const char usage[] =
 	"Checks the expectations of case files against the policies in them. Needs no\n"
 	"cluster.\n"
 	"\n"
-	"  --kernel      ask the BPF programs by test runs, not the compiler (root)\n"
+	"  --kernel      ask the BPF programs by test runs, not the compiler (root); the\n"
+	"                chain after DNAT is not asked: where a service's backends are\n"
+	"                judged differently, each is judged by what its sets would hold\n"
 	"  -v, --verbose list the expectations that are met, too\n"
 	"  -o FORMAT     text (default) or json: one object for each expectation, then\n"
 	"                the summary\n"
@@ -34,7 +36,8 @@ static const char usage[] =
 	"  fwctl test policies/cases/*.yaml\n"
 	"  fwctl test -v --kernel shop/deny.yaml\n";
 
-#define ROOM 16u
+#define ROOM	       16u
+#define BACKENDS_SHOWN 20u
 
 struct test {
 	bool kernel, verbose, json;
@@ -44,27 +47,61 @@ struct test {
 	uint32_t room;		 /* pods that it has room for */
 };
 
-static int judge(const struct fw_end *end, struct fw_decision_name *ret_name, void *context,
-		 struct fw_err *err)
+static int judge(const struct fw_end *end, struct fw_said *ret_said,
+		 struct fw_decision_name *ret_name, void *context, struct fw_err *err)
 {
 	const struct test *test = context;
-	struct fw_said said;
 	int r;
 
 	if (!test->kernel) {
-		fw_world_judge(test->world, end, &said);
-		fw_world_name(test->world, &said, ret_name);
+		fw_world_judge(test->world, end, ret_said);
+		fw_world_name(test->world, ret_said, ret_name);
 		return 0;
 	}
-	r = fw_kernel_judge(test->judge, end, &said, err);
+	r = fw_kernel_judge(test->judge, end, ret_said, err);
 	if (r == 0)
-		fw_kernel_name(test->judge, &said, ret_name);
+		fw_kernel_name(test->judge, ret_said, ret_name);
 	return r;
 }
 
 static const char *wanted_text(const struct fw_expect *expect)
 {
 	return expect->verdict == FW_VERDICT_ALLOW ? "Allow" : "Deny";
+}
+
+static void address_text(const struct fw_expect_backend *backend, char *text, size_t size)
+{
+	char ip[FW_IP_TEXT];
+
+	(void)snprintf(text, size, fw_ip_is4(&backend->ip) ? "%s:%u" : "[%s]:%u",
+		       fw_ip_format(&backend->ip, ip), backend->port);
+}
+
+static const char *verdict_text(const struct fw_expect_backend *backend)
+{
+	return backend->denied ? "Deny" : "Allow";
+}
+
+static void add_backends(cJSON *json, const struct fw_expect_result *result)
+{
+	cJSON *list = cJSON_AddArrayToObject(json, "backends");
+
+	for (size_t i = 0; i < result->backend_count; i++) {
+		const struct fw_expect_backend *backend = &result->backends[i];
+		cJSON *item = cJSON_CreateObject();
+		char ip[FW_IP_TEXT];
+
+		if (backend->pod) {
+			(void)cJSON_AddStringToObject(item, "namespace",
+						      backend->pod->object.namespace);
+			(void)cJSON_AddStringToObject(item, "pod", backend->pod->object.name);
+		}
+		(void)cJSON_AddStringToObject(item, "address", fw_ip_format(&backend->ip, ip));
+		(void)cJSON_AddNumberToObject(item, "port", backend->port);
+		(void)cJSON_AddStringToObject(item, "verdict", verdict_text(backend));
+		(void)cJSON_AddStringToObject(item, "rule", backend->rule);
+		(void)cJSON_AddItemToArray(list, item);
+	}
 }
 
 static void print_json(const char *path, size_t index, const struct fw_case_expect *one,
@@ -78,6 +115,8 @@ static void print_json(const char *path, size_t index, const struct fw_case_expe
 	(void)cJSON_AddNumberToObject(json, "index", (double)index);
 	(void)cJSON_AddStringToObject(json, "from", one->expect.from);
 	(void)cJSON_AddStringToObject(json, "to", one->expect.to);
+	if (one->expect.backend)
+		(void)cJSON_AddStringToObject(json, "backend", one->expect.backend);
 	(void)cJSON_AddBoolToObject(json, "met", result->met);
 	(void)cJSON_AddStringToObject(json, "expected", wanted_text(&one->expect));
 	if (one->expect.rule)
@@ -85,36 +124,69 @@ static void print_json(const char *path, size_t index, const struct fw_case_expe
 	(void)cJSON_AddStringToObject(json, "verdict", result->verdict);
 	(void)cJSON_AddStringToObject(json, "rule", result->rule);
 	(void)cJSON_AddStringToObject(json, "where", result->where);
+	if (result->backend_count)
+		add_backends(json, result);
 	text = cJSON_PrintUnformatted(json);
 	(void)printf("%s\n", text ? text : "{}");
 	cJSON_free(text);
 	cJSON_Delete(json);
 }
 
+static void print_escaped(const struct fw_buf *line)
+{
+	_cleanup_(fw_buf_done) struct fw_buf shown = {0};
+
+	fw_buf_init(&shown, 65536);
+	(void)fw_buf_append_escaped(&shown, line->data ? line->data : "");
+	(void)printf("%s\n", shown.data ? shown.data : "");
+}
+
+/* What a person needs who expected one answer of all of them. */
+static void print_backends(const struct fw_expect_result *result)
+{
+	const size_t shown =
+		result->backend_count < BACKENDS_SHOWN ? result->backend_count : BACKENDS_SHOWN;
+
+	for (size_t i = 0; i < shown; i++) {
+		const struct fw_expect_backend *backend = &result->backends[i];
+		_cleanup_(fw_buf_done) struct fw_buf line = {0};
+		char address[FW_IP_TEXT + 8];
+
+		fw_buf_init(&line, 8192);
+		address_text(backend, address, sizeof(address));
+		(void)fw_buf_printf(&line, "       backend %s", address);
+		if (backend->pod)
+			(void)fw_buf_printf(&line, " %s/%s", backend->pod->object.namespace,
+					    backend->pod->object.name);
+		(void)fw_buf_printf(&line, ": %s%s%s", verdict_text(backend),
+				    backend->rule[0] ? " by " : "", backend->rule);
+		print_escaped(&line);
+	}
+	if (shown < result->backend_count)
+		(void)printf("       and %zu more\n", result->backend_count - shown);
+}
+
 static void print_text(const char *path, size_t index, const struct fw_case_expect *one,
 		       const struct fw_expect_result *result)
 {
+	const struct fw_expect *expect = &one->expect;
 	_cleanup_(fw_buf_done) struct fw_buf line = {0};
 
 	fw_buf_init(&line, 8192);
-	(void)fw_buf_printf(&line,
-			    "%s %s:%u: expect[%zu] %s -> %s: ", result->met ? "ok  " : "FAIL", path,
-			    one->line, index, one->expect.from, one->expect.to);
+	(void)fw_buf_printf(
+		&line, "%s %s:%u: expect[%zu] %s -> %s%s%s: ", result->met ? "ok  " : "FAIL", path,
+		one->line, index, expect->from, expect->to, expect->backend ? " backend " : "",
+		expect->backend ? expect->backend : "");
 	if (!result->met)
-		(void)fw_buf_printf(&line, "expected %s%s%s, got ", wanted_text(&one->expect),
-				    one->expect.rule ? " by " : "",
-				    one->expect.rule ? one->expect.rule : "");
+		(void)fw_buf_printf(&line, "expected %s%s%s, got ", wanted_text(expect),
+				    expect->rule ? " by " : "", expect->rule ? expect->rule : "");
 	(void)fw_buf_printf(&line, "%s%s%s", result->verdict, result->rule[0] ? " by " : "",
 			    result->rule);
 	if (result->where[0])
 		(void)fw_buf_printf(&line, " (%s)", result->where);
-	{
-		_cleanup_(fw_buf_done) struct fw_buf shown = {0};
-
-		fw_buf_init(&shown, 65536);
-		(void)fw_buf_append_escaped(&shown, line.data ? line.data : "");
-		(void)printf("%s\n", shown.data ? shown.data : "");
-	}
+	print_escaped(&line);
+	if (!result->met)
+		print_backends(result);
 }
 
 static int check_all(struct test *test, const char *path, struct fw_case *one, struct fw_err *err)
@@ -133,6 +205,7 @@ static int check_all(struct test *test, const char *path, struct fw_case *one, s
 			print_json(path, i, &one->expects[i], &result);
 		else if (test->verbose || !result.met)
 			print_text(path, i, &one->expects[i], &result);
+		fw_expect_result_done(&result);
 	}
 	return 0;
 }

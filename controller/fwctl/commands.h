@@ -15,6 +15,7 @@ int cmd_maps(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 int cmd_test(int argc, char **argv);
+int cmd_lint(int argc, char **argv);
 
 enum fw_exit {
 	FW_EXIT_OK = 0,

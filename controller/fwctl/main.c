@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{"maps", NULL, cmd_maps, "how full the datapath's tables are"},
 	{"metrics", NULL, cmd_metrics, "this node's numbers, for Prometheus"},
 	{"test", NULL, cmd_test, "unit tests for policies, without a cluster"},
+	{"lint", NULL, cmd_lint, "what is valid in manifests and surely not meant"},
 	{"version", NULL, cmd_version, "of fwctl and of podwalld"},
 };
 

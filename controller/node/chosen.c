@@ -34,7 +34,8 @@ static void judge(const struct fw_agent *agent, const struct fw_choice_question 
 	struct fw_question asked = {.direction = FW_EGRESS,
 				    .remote = choice->backend,
 				    .protocol = question->protocol,
-				    .port = choice->port};
+				    .port = choice->port,
+				    .chosen = true};
 	const struct fw_decision_row *row;
 	struct fw_answer answer;
 

@@ -108,6 +108,11 @@ static int list_spoken(const struct fw_tables *tables, struct fw_postnat_rows *r
 	return 0;
 }
 
+static bool has(const struct fw_postnat_rows *rows, struct fw_postnat_element e)
+{
+	return rows->count && bsearch(&e, rows->items, rows->count, sizeof(e), compare);
+}
+
 static bool is_choice(const struct fw_postnat_element *e)
 {
 	return e->set == FW_POSTNAT_AMBIGUOUS4 || e->set == FW_POSTNAT_AMBIGUOUS6;
@@ -126,12 +131,25 @@ int fw_postnat_rows_join(const struct fw_tables *tables, bool audit,
 	for (size_t i = 0; i < held->count; i++) {
 		const struct fw_postnat_element *e = &held->items[i];
 
-		if (is_choice(e) || !spoken.count ||
-		    !bsearch(e, spoken.items, spoken.count, sizeof(*e), compare))
+		if (is_choice(e) || !has(&spoken, *e))
 			rows.items[rows.count++] = *e;
 	}
 	fw_postnat_sort(&rows);
 	*ret_rows = rows;
 	rows = (struct fw_postnat_rows){0};
 	return 0;
+}
+
+enum fw_postnat_verdict fw_postnat_rows_judge(const struct fw_postnat_rows *rows,
+					      const struct fw_postnat_connection *connection)
+{
+	const struct fw_postnat_connection *c = connection;
+
+	if (!has(rows, element(FW_POSTNAT_AMBIGUOUS4, &c->pod, &c->service, c->protocol,
+			       c->service_port)))
+		return FW_POSTNAT_NOT_ASKED;
+	return has(rows,
+		   element(FW_POSTNAT_ALLOWED4, &c->pod, &c->backend, c->protocol, c->backend_port))
+		       ? FW_POSTNAT_ACCEPT
+		       : FW_POSTNAT_DROP;
 }

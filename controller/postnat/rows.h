@@ -46,6 +46,15 @@ static inline size_t fw_postnat_key_size(uint8_t set)
 									  : FW_POSTNAT_KEY6;
 }
 
+/* A pod's connection to a service, as conntrack knows it once it is translated. */
+struct fw_postnat_connection {
+	struct fw_ip pod, service, backend;
+	uint16_t service_port, backend_port;
+	uint8_t protocol;
+};
+
+enum fw_postnat_verdict { FW_POSTNAT_NOT_ASKED, FW_POSTNAT_ACCEPT, FW_POSTNAT_DROP };
+
 void fw_postnat_rows_done(struct fw_postnat_rows *rows);
 int fw_postnat_compare(const struct fw_postnat_element *a, const struct fw_postnat_element *b);
 /* Sorts and drops what is there twice; for rows that were read. */
@@ -55,5 +64,8 @@ int fw_postnat_rows_want(const struct fw_tables *tables, bool audit,
 			 struct fw_postnat_rows *ret_rows);
 int fw_postnat_rows_join(const struct fw_tables *tables, bool audit,
 			 const struct fw_postnat_rows *held, struct fw_postnat_rows *ret_rows);
+/* What the chains (chain.h) do with it while their sets hold these. */
+enum fw_postnat_verdict fw_postnat_rows_judge(const struct fw_postnat_rows *rows,
+					      const struct fw_postnat_connection *connection);
 
 #endif

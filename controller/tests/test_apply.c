@@ -316,6 +316,47 @@ static void test_audit_switch_bumps_every_endpoint_twice(void **state)
 	end(&f);
 }
 
+/* Edge case 34: where some pods are told apart, only the chain can do it for live connections. */
+static void test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart(void **state)
+{
+	static const struct {
+		bool exact, crowded, chain, stands;
+	} rows[] = {{false, false, false, true},
+		    {false, false, true, true},
+		    {true, false, true, true},
+		    {true, false, false, false},
+		    {false, true, true, false}};
+	static struct world w;
+	struct fixture f;
+
+	(void)state;
+	begin_with(&f, &small);
+	world_make(&w, 1, 0);
+	assert_true(w.tables.services_count > 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct fw_service_row *from = &w.services[0];
+		struct fw_service_key key = {.port = from->port, .protocol = from->protocol};
+		struct fw_service row;
+
+		from->state = FW_SERVICE_EMPTY;
+		from->group_count = 1;
+		from->group[0].leaving = true;
+		from->exact = rows[i].exact;
+		from->crowded = rows[i].crowded;
+		fw_apply_set_exact(f.apply, rows[i].chain);
+		(void)apply_world(&f, &w);
+		finish(&f);
+		memcpy(key.addr, from->ip.b, sizeof(key.addr));
+		assert_int_equal(
+			bpf_map_lookup_elem(fw_datapath_map_fd(f.datapath, FW_MAP_SERVICES), &key,
+					    &row),
+			0);
+		assert_int_equal(row.count, rows[i].stands);
+		assert_int_equal(row.flags, rows[i].exact && rows[i].chain ? FW_SERVICE_EXACT : 0);
+	}
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +371,8 @@ int main(void)
 		cmocka_unit_test(test_no_packet_meets_a_mixture_of_old_and_new),
 		cmocka_unit_test(test_equal_digest_with_other_content_is_a_row_of_its_own),
 		cmocka_unit_test(test_audit_switch_bumps_every_endpoint_twice),
+		cmocka_unit_test(
+			test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

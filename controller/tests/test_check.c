@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "api/decode.h"
+#include "base/cleanup.h"
 #include "check/expect.h"
 #include "check/packet.h"
 
@@ -168,8 +169,8 @@ static void backends_are_those_of_kube_proxy(void **state)
 }
 
 /* Denies at the ends that `context` names, as "ingress shop/db". */
-static int canned(const struct fw_end *end, struct fw_decision_name *ret_name, void *context,
-		  struct fw_err *err)
+static int canned(const struct fw_end *end, struct fw_said *ret_said,
+		  struct fw_decision_name *ret_name, void *context, struct fw_err *err)
 {
 	char text[128];
 
@@ -179,6 +180,7 @@ static int canned(const struct fw_end *end, struct fw_decision_name *ret_name, v
 		       end->pod->object.namespace, end->pod->object.name);
 	*ret_name = (struct fw_decision_name){0};
 	ret_name->verdict = strstr(context, text) ? FW_VERDICT_DENY : FW_VERDICT_ALLOW;
+	*ret_said = (struct fw_said){ret_name->verdict, 0};
 	(void)snprintf(ret_name->rule, sizeof(ret_name->rule), "%s", text);
 	return 0;
 }
@@ -194,6 +196,7 @@ static struct fw_expect_result check(void **state, struct fw_expect expect, cons
 		expect.port = 80;
 	if (fw_expect_check(*state, &expect, canned, (void *)(uintptr_t)denies, &result, &err) < 0)
 		fail_msg("%s", err.text);
+	free(TAKE_PTR(result.backends)); /* every_backend_is_told() looks at them */
 	return result;
 }
 
@@ -229,9 +232,10 @@ static void the_rule_is_that_of_the_deciding_end(void **state)
 	assert_true(check(state, expect, "ingress shop/api").met);
 }
 
-static int numbered(const struct fw_end *end, struct fw_decision_name *ret_name, void *context,
-		    struct fw_err *err)
+static int numbered(const struct fw_end *end, struct fw_said *ret_said,
+		    struct fw_decision_name *ret_name, void *context, struct fw_err *err)
 {
+	*ret_said = (struct fw_said){FW_VERDICT_ALLOW, 0};
 	(void)end;
 	(void)context;
 	(void)err;
@@ -270,6 +274,7 @@ static void a_rule_may_be_written_as_records_show_it(void **state)
 		assert_int_equal(fw_expect_check(*state, &expect, numbered, NULL, &result, &err),
 				 0);
 		assert_int_equal(result.met, rows[i].met);
+		fw_expect_result_done(&result);
 	}
 }
 
@@ -299,6 +304,124 @@ static void backends_that_differ_are_neither(void **state)
 	assert_true(check(state, expect, "egress shop/web").met);
 }
 
+static void one_backend_may_be_asked_about(void **state)
+{
+	struct fw_expect expect = {.from = "shop/web",
+				   .to = "svc/shop/both",
+				   .backend = "shop/db",
+				   .verdict = FW_VERDICT_DENY};
+
+	assert_true(check(state, expect, "ingress shop/db").met);
+	assert_false(check(state, expect, "ingress shop/api").met);
+	expect.backend = "10.0.0.2";
+	assert_true(check(state, expect, "ingress shop/api").met);
+	expect.verdict = FW_VERDICT_ALLOW;
+	assert_true(check(state, expect, "ingress shop/db").met);
+	expect.rule = "ingress shop/api";
+	assert_true(check(state, expect, "").met);
+	expect.rule = "ingress shop/db";
+	assert_false(check(state, expect, "").met);
+	expect.rule = NULL;
+	expect.backend = "shop/host";
+	assert_false(check(state, expect, "").met);
+	assert_string_equal(check(state, expect, "").verdict, "not a backend");
+	expect.to = "shop/api";
+	assert_string_equal(check(state, expect, "").verdict, "not a backend");
+}
+
+static void every_backend_is_told(void **state)
+{
+	const struct fw_expect expect = {.from = "shop/web",
+					 .to = "svc/shop/both",
+					 .protocol = FW_PROTO_TCP,
+					 .port = 80,
+					 .verdict = FW_VERDICT_ALLOW};
+	char denies[] = "ingress shop/db";
+	struct fw_expect_result result;
+	struct fw_err err = {0};
+
+	assert_int_equal(fw_expect_check(*state, &expect, canned, denies, &result, &err), 0);
+	assert_int_equal(result.backend_count, 2);
+	assert_false(result.backends[0].denied);
+	assert_string_equal(result.backends[0].pod->object.name, "api");
+	assert_string_equal(result.backends[0].rule, "egress shop/web");
+	assert_true(result.backends[1].denied);
+	assert_int_equal(result.backends[1].port, 8080);
+	assert_string_equal(result.backends[1].rule, "ingress shop/db");
+	fw_expect_result_done(&result);
+	assert_null(result.backends);
+}
+
+static const char telling_apart[] =
+	"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: some, namespace: "
+	"shop}\n"
+	"spec: {podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: "
+	"10.0.0.2/32}}]}]}\n---\n"
+	"apiVersion: v1\nkind: Service\nmetadata: {name: nested, namespace: shop}\n"
+	"spec: {clusterIP: 10.96.0.2, ports: [{port: 80}]}\n---\n"
+	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+	"metadata: {name: nested-1, namespace: shop, labels: {kubernetes.io/service-name: "
+	"nested}}\n"
+	"addressType: IPv4\nports: [{port: 80}]\n"
+	"endpoints: [{addresses: [10.0.0.2]}, {addresses: [10.96.0.1]}]\n";
+
+static void choose(const struct fw_world *world, const char *service, const char *backend,
+		   uint16_t port, struct fw_said *ret_said)
+{
+	const struct fw_pod *web =
+		(const struct fw_pod *)fw_model_get(world->model, FW_KIND_POD, "shop", "web");
+	const struct fw_backend chosen = {.ip = ip(backend), .port = port};
+	struct fw_said said;
+	struct fw_end end;
+
+	assert_true(fw_world_end(world, web, FW_EGRESS, &end));
+	end.local = ip("10.0.0.1");
+	end.remote = ip(service);
+	end.protocol = FW_PROTO_TCP;
+	end.port = 80;
+	fw_world_judge(world, &end, &said);
+	assert_int_equal(said.decision, FW_SAID_BUILTIN | FW_DECIDED_SERVICE_DIFFERS);
+	assert_true(fw_world_chosen(world, &end, &chosen, &said, ret_said));
+}
+
+/* Edge cases 24 and 35, and a backend whose address is another service's: judged as an address. */
+static void connections_are_judged_by_their_backend(void **state)
+{
+	static const struct {
+		const char *service, *backend;
+		uint16_t port;
+		enum fw_verdict verdict;
+		const char *rule;
+	} rows[] = {
+		{"10.96.0.1", "10.0.0.2", 8080, FW_VERDICT_ALLOW, "netpol shop/some[0]"},
+		{"10.96.0.1", "10.0.0.3", 8080, FW_VERDICT_DENY, "isolated(1) netpol shop/some"},
+		{"10.96.0.2", "10.0.0.2", 80, FW_VERDICT_ALLOW, "netpol shop/some[0]"},
+		{"10.96.0.2", "10.96.0.1", 80, FW_VERDICT_DENY, "isolated(1) netpol shop/some"},
+		/* none of its backends: nothing speaks for it */
+		{"10.96.0.1", "10.0.0.2", 81, FW_VERDICT_DENY, "backends are judged differently"},
+	};
+	struct fw_decode_handler with = {.object = take, .error = refuse};
+	struct fw_world *world;
+	struct fw_err err = {0};
+	void *own;
+
+	(void)state;
+	assert_int_equal(make_world(&own), 0);
+	with.context = world = own;
+	assert_int_equal(fw_decode_text("policy", telling_apart, strlen(telling_apart), &with), 0);
+	assert_int_equal(fw_world_compile(world, NULL, &err), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct fw_decision_name name;
+		struct fw_said said;
+
+		choose(world, rows[i].service, rows[i].backend, rows[i].port, &said);
+		fw_world_name(world, &said, &name);
+		assert_int_equal(said.verdict, rows[i].verdict);
+		assert_string_equal(name.rule, rows[i].rule);
+	}
+	(void)free_world(&own);
+}
+
 static void host_network_is_judged_by_nobody(void **state)
 {
 	const struct fw_expect expect = {
@@ -321,17 +444,23 @@ static void families_that_do_not_meet_are_not_met(void **state)
 static void parties_that_are_not_there_are_errors(void **state)
 {
 	static const struct {
-		const char *from, *to, *text;
-	} rows[] = {{"shop/nobody", "shop/api", "from: there is no pod shop/nobody"},
-		    {"shop/web", "svc/shop/nothing", "to: there is no service shop/nothing"},
-		    {"svc/shop/both", "shop/api", "from: a service sends nothing"},
-		    {"shop/web/x", "shop/api",
-		     "from: shop/web/x: not namespace/pod, svc/namespace/name or an address"},
-		    {"10.0.0.300", "shop/api", "from: "}};
+		const char *from, *to, *backend, *text;
+	} rows[] = {
+		{"shop/nobody", "shop/api", NULL, "from: there is no pod shop/nobody"},
+		{"shop/web", "svc/shop/nothing", NULL, "to: there is no service shop/nothing"},
+		{"svc/shop/both", "shop/api", NULL, "from: a service sends nothing"},
+		{"shop/web/x", "shop/api", NULL,
+		 "from: shop/web/x: not namespace/pod, svc/namespace/name or an address"},
+		{"shop/web", "svc/shop/both", "shop/nobody",
+		 "backend: there is no pod shop/nobody"},
+		{"shop/web", "svc/shop/both", "svc/shop/both", "backend: a service is no backend"},
+		{"10.0.0.300", "shop/api", NULL, "from: "}};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		const struct fw_expect expect = {
-			.from = rows[i].from, .to = rows[i].to, .protocol = FW_PROTO_TCP};
+		const struct fw_expect expect = {.from = rows[i].from,
+						 .to = rows[i].to,
+						 .backend = rows[i].backend,
+						 .protocol = FW_PROTO_TCP};
 		struct fw_expect_result result;
 		struct fw_err err = {0};
 		char none[] = "";
@@ -351,6 +480,9 @@ int main(void)
 		cmocka_unit_test(a_rule_may_be_written_as_records_show_it),
 		cmocka_unit_test(direction_asks_one_end),
 		cmocka_unit_test(backends_that_differ_are_neither),
+		cmocka_unit_test(one_backend_may_be_asked_about),
+		cmocka_unit_test(every_backend_is_told),
+		cmocka_unit_test(connections_are_judged_by_their_backend),
 		cmocka_unit_test(host_network_is_judged_by_nobody),
 		cmocka_unit_test(families_that_do_not_meet_are_not_met),
 		cmocka_unit_test(parties_that_are_not_there_are_errors),

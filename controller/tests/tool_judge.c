@@ -2,13 +2,15 @@
 /*
  * The compiler's side of the comparison with the oracle, and the judge between compiler and
  * datapath. In: one world per line of standard input: {"objects": [...], "node": "", "podRanges":
- * [...], "packets": [["ns/pod@address" | "address", the same, "TCP", 80], ...]}. With "steps":
- * [{"put": object} |
+ * [...], "packets": [["ns/pod@address" | "address", the same, "TCP", 80], ...], "chosen":
+ * [["ns/pod@address", service's address, "TCP", 80, backend's address, its port, live], ...]}: a
+ * connection through a service by the backend that it has, judged by tables and the sets of the
+ * chain after DNAT; live: it is there already. With "steps": [{"put": object} |
  * {"remove": [kind, namespace, name]}...] instead of packets the world is changed step by step.
  * Out: one line per world: {"outcomes": [[verdict, rule, pending, pending rule, [alone]]...],
- * "answers": [[egress, ingress]...]} with indexes into outcomes, -1 where no pod of ours judges;
- * or, for steps, {"steps": n, "print": the tables after the last, "differ": where a compiler that
- * remembers and a fresh one disagreed}; or {"error": text}.
+ * "answers": [[egress, ingress]...], "chosen": [...]} with indexes into outcomes, -1 where no pod
+ * of ours judges; or, for steps, {"steps": n, "print": the tables after the last, "differ": where a
+ * compiler that remembers and a fresh one disagreed}; or {"error": text}.
  *
  * usage: tool_judge [--kernel [--sweep N] [--live [--restart]] [--spoil]]
  *   --kernel   also asks the BPF programs each question, and after each step; adds "asked": n and
@@ -16,7 +18,8 @@
  *   --sweep N  per world, N questions of the tool's own more, for tables and programs
  *   --live     after each step the flows of the steps before are asked again
  *   --restart  and the controller's side begins anew now and then, with its notes or without
- *   --spoil    the kernel's tables are made wrong first: the comparison must find it
+ *   --spoil    the kernel's tables are made wrong first, without --kernel the sets of the chain
+ *              after DNAT: the comparison must find it
  */
 #include <errno.h>
 #include <stdio.h>
@@ -199,6 +202,7 @@ static const char *verdict_text(enum fw_verdict verdict)
 static void print_outcomes(const struct fw_world *world, const struct outcomes *outcomes,
 			   struct fw_buf *out)
 {
+	(void)fw_buf_printf(out, "\"outcomes\":[");
 	for (size_t i = 0; i < outcomes->count; i++) {
 		const struct fw_decision_row *row = fw_world_row(world, &outcomes->said[i]);
 		struct fw_decision_name name;
@@ -211,40 +215,92 @@ static void print_outcomes(const struct fw_world *world, const struct outcomes *
 			(void)fw_buf_printf(out, "%s\"%s\"", k ? "," : "", row->alone[k]);
 		(void)fw_buf_printf(out, "]]");
 	}
+	(void)fw_buf_printf(out, "]");
 }
 
 static int judge_packets(struct judge *judge, const struct fw_world *world,
-			 struct fw_compare *compare, const cJSON *packets, struct fw_buf *out,
-			 struct fw_err *err)
+			 struct fw_compare *compare, const cJSON *packets,
+			 struct outcomes *outcomes, struct fw_buf *out, struct fw_err *err)
 {
-	_cleanup_(fw_buf_done) struct fw_buf answers = {.max = TEXT_MAX};
-	struct outcomes outcomes = {0};
 	const cJSON *json;
-	int number = 0, r = 0;
+	int number = 0;
 
+	(void)fw_buf_printf(out, "\"answers\":[");
 	cJSON_ArrayForEach(json, packets) {
 		int index[2] = {-1, -1};
 		struct fw_end ends[2];
 		struct fw_said said;
 
-		r = read_packet(world, json, ends, err);
-		for (int i = 0; i < 2 && r == 0; i++) {
+		if (read_packet(world, json, ends, err) < 0)
+			return -EINVAL;
+		for (int i = 0; i < 2; i++) {
 			if (!ends[i].pod)
 				continue;
 			fw_world_judge(world, &ends[i], &said);
-			index[i] = outcome_of(&outcomes, &said);
+			index[i] = outcome_of(outcomes, &said);
 			if (compare)
 				ask_both(judge, compare, &ends[i]);
 		}
-		if (r < 0)
-			break;
-		(void)fw_buf_printf(&answers, "%s[%d,%d]", number++ ? "," : "", index[0], index[1]);
+		(void)fw_buf_printf(out, "%s[%d,%d]", number++ ? "," : "", index[0], index[1]);
 	}
-	(void)fw_buf_printf(out, "\"outcomes\":[");
-	print_outcomes(world, &outcomes, out);
-	(void)fw_buf_printf(out, "],\"answers\":[%s]", answers.data ? answers.data : "");
-	free(outcomes.said);
-	return r < 0 ? r : answers.error ? answers.error : out->error;
+	return fw_buf_printf(out, "],");
+}
+
+/* A packet to a service, at the pod that sends it, and the backend. */
+static int read_chosen(const struct fw_world *world, const cJSON *json, struct fw_end *ret_end,
+		       struct fw_backend *ret_backend, struct fw_err *err)
+{
+	const char *backend = cJSON_GetStringValue(cJSON_GetArrayItem(json, 4));
+	const cJSON *port = cJSON_GetArrayItem(json, 5);
+	struct fw_end ends[2];
+	int r = read_packet(world, json, ends, err);
+
+	if (r < 0)
+		return r;
+	if (!backend || !cJSON_IsNumber(port) || port->valuedouble < 1 || port->valuedouble > 65535)
+		return fw_err_set(err, -EINVAL, "chosen: no backend's address and port");
+	*ret_end = ends[0];
+	ret_end->live = cJSON_IsTrue(cJSON_GetArrayItem(json, 6));
+	ret_backend->port = (uint16_t)port->valuedouble;
+	return fw_ip_parse(backend, &ret_backend->ip, err);
+}
+
+static int judge_chosen(const struct fw_world *world, const cJSON *chosen,
+			struct outcomes *outcomes, struct fw_buf *out, struct fw_err *err)
+{
+	const cJSON *json;
+	int number = 0, r = 0;
+
+	(void)fw_buf_printf(out, "\"chosen\":[");
+	cJSON_ArrayForEach(json, chosen) {
+		struct fw_backend backend;
+		struct fw_said said;
+		struct fw_end end;
+		int index = -1;
+
+		r = read_chosen(world, json, &end, &backend, err);
+		if (r < 0)
+			return r;
+		if (end.pod) {
+			fw_world_judge(world, &end, &said);
+			(void)fw_world_chosen(world, &end, &backend, &said, &said);
+			index = outcome_of(outcomes, &said);
+		}
+		(void)fw_buf_printf(out, "%s%d", number++ ? "," : "", index);
+	}
+	return fw_buf_printf(out, "],");
+}
+
+/* Every backend's port in the sets is another one. */
+static void spoil_chain(struct fw_world *world)
+{
+	for (size_t i = 0; i < world->postnat.count; i++) {
+		struct fw_postnat_element *e = &world->postnat.items[i];
+
+		if (e->set == FW_POSTNAT_ALLOWED4 || e->set == FW_POSTNAT_ALLOWED6)
+			e->key[fw_postnat_key_size(e->set) - 3] ^= 1;
+	}
+	fw_postnat_sort(&world->postnat);
 }
 
 static int sweep(struct judge *judge, struct fw_compare *compare, uint64_t limit)
@@ -264,6 +320,7 @@ static int judge_world(struct judge *judge, const cJSON *line, struct fw_buf *ou
 {
 	_cleanup_(fw_compare_free) struct fw_compare *compare = NULL;
 	_cleanup_(fw_world_done) struct fw_world world = {0};
+	struct outcomes outcomes = {0};
 	int r = read_world(line, &world, err);
 
 	if (r == 0)
@@ -272,14 +329,23 @@ static int judge_world(struct judge *judge, const cJSON *line, struct fw_buf *ou
 		r = fw_kernel_program(judge->kernel, &world, err);
 	if (r == 0 && judge->spoil && judge->kernel)
 		fw_kernel_spoil(judge->kernel);
+	else if (r == 0 && judge->spoil)
+		spoil_chain(&world);
 	if (r == 0 && judge->kernel)
 		r = fw_compare_new(judge->kernel, &world, &compare);
 	if (r == 0)
 		r = judge_packets(judge, &world, compare,
-				  cJSON_GetObjectItemCaseSensitive(line, "packets"), out, err);
+				  cJSON_GetObjectItemCaseSensitive(line, "packets"), &outcomes, out,
+				  err);
+	if (r == 0)
+		r = judge_chosen(&world, cJSON_GetObjectItemCaseSensitive(line, "chosen"),
+				 &outcomes, out, err);
+	if (r == 0)
+		print_outcomes(&world, &outcomes, out);
+	free(outcomes.said);
 	if (r == 0 && compare)
 		r = sweep(judge, compare, judge->sweep);
-	return r;
+	return r < 0 ? r : out->error;
 }
 
 static int take_step(struct fw_world *world, const cJSON *step, struct fw_err *err)

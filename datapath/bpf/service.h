@@ -45,12 +45,12 @@ static __always_inline int fw_service_exact(const struct fw_policy_ask *ask,
 
 /*
  * What policy says of the backends that kube-proxy would choose from; of a live flow, of those that
- * are leaving, too, where the chain tells them apart.
+ * are leaving, too: they stand in the row where no pod needs them told apart, or the chain does.
  */
 static __always_inline __u32 fw_service_groups(struct fw_packet *p, struct fw_policy_ask *ask,
 					       const struct fw_service *service)
 {
-	int leaving = (p->flags & FW_PACKET_AGAIN) && (service->flags & FW_SERVICE_EXACT);
+	int leaving = p->flags & FW_PACKET_AGAIN;
 	__u32 first = FW_DECIDED_SERVICE_EMPTY, differs = 0, seen = 0;
 
 	if (service->state != FW_SERVICE_RESOLVED && !leaving)

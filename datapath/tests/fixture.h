@@ -125,6 +125,15 @@ static inline void fixture_open_sized(uint32_t buckets)
 	assert(fx->ring && fx->cpus && fx->cpus <= PERCPU_MAX);
 }
 
+/* The maps stay where they are seen: nothing looks at them any more. */
+static inline void fixture_close(void)
+{
+	ring_buffer__free(fx->ring);
+	fw_tc__destroy(fx->skel);
+	fx->ring = NULL;
+	fx->skel = NULL;
+}
+
 static inline void fixture_counters(uint64_t *ret_packets)
 {
 	static struct fw_counter values[FW_REASON_COUNT * 2][PERCPU_MAX];
@@ -198,7 +207,7 @@ static inline void fixture_cell(int direction, uint32_t peer_class, const struct
 
 	for (uint32_t i = 0; i < count; i++)
 		fx->ranges[fx->next_range++] = ranges[i];
-	fx->subject->flags |= FW_SUBJECT_CELLS_IN << direction;
+	fx->subject->flags |= (__u32)FW_SUBJECT_CELLS_IN << direction;
 	assert(bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_cells), &key, &cell, BPF_ANY) ==
 	       0);
 }

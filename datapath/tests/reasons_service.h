@@ -174,6 +174,38 @@ static void service_with_leaving_backends(void **state)
 	}
 }
 
+/* The same where nobody needs the chain: a live connection outlasts its service's last backend. */
+static void service_with_leaving_backends_alone(void **state)
+{
+	(void)state;
+	EACH_FAMILY(family)
+	{
+		const char *address = family_text(family, WORLD4, WORLD6);
+		struct fw_service gone = {.id = 5,
+					  .state = FW_SERVICE_EMPTY,
+					  .count = 1,
+					  .group = {{PEER_CLASS, 8080, FW_GROUP_LEAVING}}};
+		struct packet later =
+			PACKET(.family = family, .direction = FW_EGRESS, .proto = PROTO_TCP,
+			       .flags = ACK, .local_port = 2, .remote_port = 80, .remote = address);
+
+		services(family);
+		expect(to_service(family, 2, 80), FW_REASON_POLICY_ALLOW);
+		fixture_service(address, 80, PROTO_TCP, gone);
+		fixture_bump();
+		expect(later, FW_REASON_POLICY_ALLOW);
+		expect(to_service(family, 3, 80), FW_REASON_SERVICE_EMPTY);
+		fixture_range(FW_EGRESS, PEER_CLASS, FW_RANGE_KEY(PROTO_TCP, 8081),
+			      FW_RANGE_KEY(PROTO_TCP, 8081), ALLOW(64));
+		fixture_bump();
+		expect(later, FW_REASON_POLICY_DENY);
+		gone.count = 0; /* no longer listed, or its place was not left */
+		fixture_service(address, 80, PROTO_TCP, gone);
+		fixture_bump();
+		expect(later, FW_REASON_SERVICE_EMPTY);
+	}
+}
+
 static void service_wide(void **state)
 {
 	(void)state;

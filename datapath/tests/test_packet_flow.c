@@ -640,7 +640,7 @@ static void sequential_ports_spread_even_with_a_bad_secret(void **state)
 	uint32_t full = 0;
 
 	(void)state;
-	fw_tc__destroy(fx->skel);
+	fixture_close();
 	fixture_stride = 1ULL << 43;
 	fixture_open_sized(REGION_BUCKETS);
 	fixture_reset();
@@ -654,8 +654,7 @@ static void sequential_ports_spread_even_with_a_bad_secret(void **state)
 		full += used == FW_BUCKET_SLOTS;
 	}
 	assert_true(full <= 2);
-	fw_tc__destroy(fx->skel);
-	fx->skel = NULL;
+	fixture_close();
 	fixture_stride = 0;
 }
 

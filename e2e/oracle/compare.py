@@ -43,15 +43,17 @@ class Count:
         # (35) a pod that asks a service of which it is itself a backend: the tables cannot know the pod's own address
         # behind a service. They must not be more open than the oracle there.
         self.own_backend = 0
-
-    def add(self, other):
-        for field in vars(self):
-            setattr(self, field, getattr(self, field) + getattr(other, field))
-        return self
+        # a connection through a service by the backend that it has; told_apart: where they are judged differently
+        self.chosen = self.told_apart = 0
+        # two pods of ours have the address that it comes from (one has finished): the chain after DNAT sees addresses
+        # only, and what one of the two may not do is denied to both. Never more open than the oracle.
+        self.shared_address = 0
 
     def text(self):
-        return "%d packets, %d judgements: %d denied, %d allowed by a rule, %d with a pending change, %d by own backend" % (
-            self.packets, self.ends, self.denied, self.allowed_by_rule, self.pending, self.own_backend)
+        return ("%d packets, %d judgements: %d denied, %d allowed by a rule, %d with a pending change, %d by own backend; "
+                "%d connections through a service by their backend, %d where backends differ, %d from a shared address" % (
+                    self.packets, self.ends, self.denied, self.allowed_by_rule, self.pending, self.own_backend,
+                    self.chosen, self.told_apart, self.shared_address))
 
 
 def same(outcome, said, count):
@@ -83,6 +85,85 @@ def judge_ends(known, packet):
     return list(found[0][2:]) if found else [None, None]
 
 
+# --- connections through services -------------------------------------------------------------------------------------
+
+def service_addresses(known):
+    """Every (address, protocol, port) that a service has here, each once."""
+    found = []
+    for service in known.services:
+        for _, protocol, port, node_port in service.ports:
+            found += [(address, protocol, port) for address in service.addresses]
+            found += [(address, protocol, node_port) for address in known.own_addresses
+                      if node_port and address[0] in service.node_families]
+    return sorted(set(found))
+
+
+def ways(known):
+    """[(pod, its address, service's address, protocol, port)] of the pods that policy applies to here."""
+    for pod in known.pods:
+        if pod.host_network or (known.node and pod.node != known.node):
+            continue
+        for own in pod.addresses:
+            for address, protocol, port in service_addresses(known):
+                if address[0] == own[0] and address not in pod.addresses:
+                    yield pod, own, address, protocol, port
+
+
+def chosen(known):
+    """[(question to tool_judge, pod, Outcome, told apart)]: each pod, each service's port, each backend that a connection
+    can have, a new one and one that is there already."""
+    found, asked = [], set()
+    for pod, own, address, protocol, port in ways(known):
+        for live in (False, True):
+            judged = oracle.judge_chosen(known, pod, address, protocol, port, live)
+            told_apart = len({outcome.verdict for _, _, outcome in judged}) > 1
+            for backend, number, outcome in judged:
+                ask = ("%s/%s@%s" % (pod.namespace, pod.name, oracle.format_address(own)), oracle.format_address(address),
+                       protocol, port, oracle.format_address(backend), number, live)
+                if ask not in asked:
+                    asked.add(ask)
+                    found.append((list(ask), pod, outcome, told_apart))
+    return found
+
+
+def denied_to_another(known, ask, pod):
+    """Another pod that sends from the same address may not reach this backend."""
+    own, backend = oracle.parse_address(ask[0].split("@")[1]), oracle.parse_address(ask[4])
+    return any(other is not pod and oracle.judge_address(known, other, oracle.EGRESS, backend, ask[2], ask[5]).verdict ==
+               oracle.DENY for other, address, *_ in ways(known) if address == own)
+
+
+def chosen_differences(question, answer, known, count):
+    found = []
+    expected = {tuple(ask): rest for ask, *rest in chosen(known)}
+    for ask, index in zip(question.get("chosen", ()), answer["chosen"]):
+        if tuple(ask) not in expected:
+            continue    # of a world that has lost it
+        pod, outcome, told_apart = expected[tuple(ask)]
+        count.chosen += 1
+        count.told_apart += told_apart and not outcome.own_backend
+        if index < 0:
+            found.append((ask, "by its backend", "who judges", outcome, index))
+            continue
+        said = answer["outcomes"][index]
+        if (outcome.verdict, said[0]) == (oracle.ALLOW, oracle.DENY) and denied_to_another(known, ask, pod):
+            count.shared_address += 1
+            continue
+        itself = oracle.parse_address(ask[4]) in pod.addresses
+        what = "verdict" if said[0] != outcome.verdict and not itself else same(outcome, said, count)
+        if what:
+            found.append((ask, "by its backend", what, outcome, said))
+    return found
+
+
+def with_chosen(question):
+    """The world, asked about every connection through a service, too."""
+    known = oracle.World(question["objects"], question["node"], question["podRanges"])
+    return dict(question, chosen=[ask for ask, *_ in chosen(known)])
+
+
+# --- oracle against compiler ------------------------------------------------------------------------------------------
+
 def differences(question, answer, count):
     """[(packet, direction, what, oracle's, compiler's)]"""
     known = oracle.World(question["objects"], question["node"], question["podRanges"])
@@ -96,14 +177,19 @@ def differences(question, answer, count):
                 what = same(outcome, answer["outcomes"][index], count)
                 if what:
                     found.append((packet, name, what, outcome, answer["outcomes"][index]))
-    return found
+    return found + chosen_differences(question, answer, known, count)
+
+
+def alone(question, packet):
+    """The world with this one question: a packet, or a connection through a service."""
+    return dict(question, packets=[packet] if len(packet) == 4 else [], chosen=[packet] if len(packet) != 4 else [])
 
 
 def differs(judge):
     """For shrinking: does this world with this packet still show a difference?"""
     def ask(question, packet):
         try:
-            small = dict(question, packets=[packet])
+            small = alone(question, packet)
             answer = judge.ask(small)
             return "error" not in answer and bool(differences(small, answer, Count()))
         except (KeyError, ValueError, TypeError, AttributeError, IndexError):
@@ -114,23 +200,25 @@ def differs(judge):
 def explain(question, packet, judge):
     """The smallest world that shows it, as YAML, with both answers."""
     import yaml
-    small = world.shrink(question, packet, differs(judge))
+    small = alone(world.shrink(question, packet, differs(judge)), packet)
     found = differences(small, judge.ask(small), Count())
     lines = [yaml.safe_dump_all(small["objects"], sort_keys=False, default_flow_style=None, width=110).rstrip()]
     if small["podRanges"]:
         lines.append("podRanges: %s" % small["podRanges"])
     for packet, name, what, ours, theirs in found:
         lines.append("packet %s -> %s %s %s, %s: %s differs\n  oracle:   %s\n  compiler: %s" % (
-            packet[0], packet[1], packet[2], packet[3], name, what, ours, theirs))
+            packet[0], packet[1], packet[2], packet[3],
+            name if len(packet) == 4 else "%s %s %s (%s)" % (name, packet[4], packet[5], "live" if packet[6] else "new"),
+            what, ours, theirs))
     return "\n".join(lines), small
 
 
-def compare(build, seeds, packets):
+def compare(build, seeds, packets, *options):
     """(Count, None or the text of the first difference)"""
-    judge, count = Judge(build), Count()
+    judge, count = Judge(build, *options), Count()
     try:
         for seed in seeds:
-            question = world.make(seed, packets)
+            question = with_chosen(world.make(seed, packets))
             answer = judge.ask(question)
             if "error" in answer:
                 return count, "seed %d: the compiler refused the world: %s" % (seed, answer["error"])

@@ -395,8 +395,9 @@ def judge_address(world, subject, direction, address, protocol, port):
     return Outcome(verdict, {rule}, pending, pending_rule, sorted(alone))
 
 
-def backends_of(world, service, port_name, protocol, family):
-    """(24) ready ones; with none, those that serve and terminate. [(address, port)]"""
+def endpoints_of(world, service, port_name, protocol, family):
+    """(24) Who gets new connections: the ready ones; with none, those that serve and terminate. And all the others that
+    are listed: (34) they may have connections of old. Two lists of (address, port)."""
     every = []
     for piece in world.slices:
         if piece.namespace != service.namespace or piece.service != service.name or piece.family != family:
@@ -404,10 +405,24 @@ def backends_of(world, service, port_name, protocol, family):
         for name, port_protocol, number in piece.ports:
             if name == port_name and port_protocol == protocol and number:  # (28) each slice has its own number
                 every += [(endpoint, number) for endpoint in piece.endpoints]
-    usable = [(e[0], number) for e, number in every if e[1]]
+    usable = [one for one in every if one[0][1]]
     if not usable:
-        usable = [(e[0], number) for e, number in every if e[2] and e[3]]
-    return usable
+        usable = [one for one in every if one[0][2] and one[0][3]]
+    others = [one for one in every if one not in usable]
+    return [(e[0], number) for e, number in usable], [(e[0], number) for e, number in others]
+
+
+def backends_at(world, address, protocol, port):
+    """The same of all services at an address: two of them may share it. None when there is no such port."""
+    found = services_at(world, address, protocol, port)
+    if not found:
+        return None
+    new, old = [], []
+    for service, name in found:
+        usable, others = endpoints_of(world, service, name, protocol, address[0])
+        new += usable
+        old += others
+    return new, old
 
 
 def services_at(world, address, protocol, port):
@@ -426,12 +441,13 @@ def services_at(world, address, protocol, port):
 
 
 def judge_egress(world, subject, address, protocol, port):
+    if address in subject.addresses:    # (35) it never leaves the pod, whatever else has that address
+        return judge_address(world, subject, EGRESS, address, protocol, port)
     # (30) a cluster address is nobody else's; any other address of a service is, for other ports, whose it is
     only_service = any(address in s.cluster_addresses for s in world.services)
-    found = services_at(world, address, protocol, port)
+    found = backends_at(world, address, protocol, port)
     if found:
-        backends = [b for service, name in found for b in backends_of(world, service, name, protocol, address[0])]
-        return judge_backends(world, subject, backends, protocol)
+        return judge_backends(world, subject, found[0], protocol)
     if not only_service:
         return judge_address(world, subject, EGRESS, address, protocol, port)
     if protocol not in PORTED:
@@ -467,6 +483,28 @@ def judge_backends(world, subject, backends, protocol):
         outcome = Outcome(DENY, {"backends are judged differently"}, service=True)
     outcome.own_backend = own
     return outcome
+
+
+def judge_chosen(world, subject, address, protocol, port, live=False):
+    """Egress of a connection through a service, by the backend that it has: [(address, port, Outcome)]. live: of one that
+    is there already (34), which may have any backend that is listed; a new one has one that kube-proxy chooses (24).
+    None when no service has that port."""
+    found = backends_at(world, address, protocol, port)
+    if found is None:
+        return None
+    judged = [(backend, number, judge_address(world, subject, EGRESS, backend, protocol, number))
+              for backend, number in (found[0] + found[1] if live else found[0])]
+    rules = set().union(*(one.rules for _, _, one in judged))
+    own = any(backend in subject.addresses for backend, _, _ in judged)
+    told_apart = len({one.verdict for _, _, one in judged}) > 1
+    outcomes = []
+    for backend, number, one in judged:
+        outcome = one
+        if own or not told_apart:   # nobody needs to know which one it was: the rule may be that of any
+            outcome = Outcome(one.verdict, rules, service=True)
+        outcome.own_backend = own
+        outcomes.append((backend, number, outcome))
+    return outcomes
 
 
 def subject_named(world, name):
@@ -517,17 +555,6 @@ def judge_packet(world, source, destination, protocol, port):
     return found
 
 
-def judge_service_ingress(world, source, address, protocol, port):
-    """Ingress at the backends behind a service's address: [(backend address, Outcome)]; only pods judge."""
-    found = []
-    for service, port_name in services_at(world, address, protocol, port):
-        for backend, backend_port in backends_of(world, service, port_name, protocol, address[0]):
-            pod = owner_of(world, backend)
-            if pod and (not world.node or pod.node == world.node):
-                found.append((backend, judge_address(world, pod, INGRESS, source, protocol, backend_port)))
-    return found
-
-
 # --- case files -------------------------------------------------------------------------------------------------------
 
 def load_case(path):
@@ -561,35 +588,70 @@ def echo_of(family):
     return ("ICMP", 8 << 8) if family == 4 else ("ICMPv6", 128 << 8)
 
 
+def backends_named(world, name):
+    """The addresses that an expectation's `backend` means; None: every backend."""
+    return None if name is None else party_addresses(world, name)[2]
+
+
+def judge_way(world, expect, left, right, protocol, port):
+    """[(backend or None, [(direction, Outcome)])]: egress at the source, ingress at the end; to a service, for each
+    backend that a connection can get."""
+    source_pod, source_subject, _ = party_addresses(world, expect["from"])
+    only = (expect.get("direction") or "").lower()
+    own = source_pod is not None and right in source_pod.addresses
+    backends = None if own else backends_at(world, right, protocol, port)
+    found = []
+    for backend, number in backends and backends[0] or [(None, port)]:
+        ends = []
+        if source_subject and only in ("", EGRESS):
+            if backend:
+                ends.append((EGRESS, judge_address(world, source_pod, EGRESS, backend, protocol, number)))
+            else:
+                ends.append((EGRESS, judge_egress(world, source_pod, right, protocol, port)))
+        pod, subject = owner_at(world, expect["to"], None if backends else right, backend)
+        if subject and only in ("", INGRESS):
+            ends.append((INGRESS, judge_address(world, pod, INGRESS, left, protocol, number)))
+        found.append((backend, ends))
+    return found
+
+
+def owner_at(world, name, address, backend):
+    """(pod, is a subject) whose ingress judges: the backend's, the one that was named, or the address's."""
+    if backend or (address and "/" not in name):
+        pod = owner_of(world, backend or address)
+        return pod, pod is not None and (not world.node or pod.node == world.node)
+    return party_addresses(world, name)[:2] if address else (None, False)
+
+
 def judge_expectation(world, expect):
     """[(verdict, rules, text)] one per family and address that the packet can have."""
     protocol, port = parse_port(expect.get("port", "80/TCP"))
+    meant = backends_named(world, expect.get("backend"))
     results = []
-    only = (expect.get("direction") or "").lower()
     for left, right, _, _ in judge_packet(world, expect["from"], expect["to"], "TCP", 1):
-        real = echo_of(left[0]) if protocol == "echo" else (protocol, port)
-        for one in judge_packet(world, expect["from"], expect["to"], *real):
-            if one[0] != left or one[1] != right:
-                continue
-            ends = [(EGRESS, one[2])] if only in ("", EGRESS) and one[2] else []
-            if only in ("", INGRESS) and one[3]:
-                ends.append((INGRESS, one[3]))
-            backends = [o for _, o in judge_service_ingress(world, left, right, *real)] if only in ("", INGRESS) else []
-            results.append(combine(left, right, ends, backends))
+        ways = judge_way(world, expect, left, right, *(echo_of(left[0]) if protocol == "echo" else (protocol, port)))
+        ways = [way for way in ways if meant is None or way[0] in meant]
+        if ways:
+            results.append(combine(left, right, [ends for _, ends in ways]))
     return results
 
 
-def combine(left, right, ends, backends):
-    where = "%s -> %s" % (format_address(left), format_address(right))
-    for name, outcome in ends:
+def judge_ends_of(ends):
+    """(verdict, rules): the first end that denies, else both."""
+    for _, outcome in ends:
         if outcome.verdict == DENY:
-            return DENY, outcome.rules, "%s: %s %s" % (where, name, outcome)
-    if backends and not any(o.verdict == ALLOW for o in backends):
-        return DENY, set().union(*(o.rules for o in backends)), where + ": ingress of every backend"
-    if any(o.verdict == DENY for o in backends):
+            return DENY, outcome.rules
+    return ALLOW, set().union(set(), *(outcome.rules for _, outcome in ends))
+
+
+def combine(left, right, ways):
+    """Several ways, of a service's backends, have one verdict when they agree."""
+    where = "%s -> %s: " % (format_address(left), format_address(right)) + "; ".join(
+        ", ".join("%s %s" % (name, outcome) for name, outcome in ends) for ends in ways)
+    judged = [judge_ends_of(ends) for ends in ways]
+    if len({verdict for verdict, _ in judged}) > 1:
         return "depends on the backend", set(), where
-    rules = set().union(set(), *(o.rules for _, o in ends), *(o.rules for o in backends))
-    return ALLOW, rules, where + "".join(": %s %s" % (name, outcome) for name, outcome in ends)
+    return judged[0][0], set().union(*(rules for _, rules in judged)), where
 
 
 def check_case(path):

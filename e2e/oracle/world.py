@@ -210,6 +210,14 @@ class Maker:
                 if self.chance(0.75):
                     new["metadata"]["annotations"]["podwall.io/mode"] = "Audit"
 
+    def narrow_egress(self, number):
+        """Where pods may send to a few only, policy tells the backends of a service apart."""
+        made = self.policy(number)
+        made["metadata"].pop("annotations", None)
+        made["spec"] = {"podSelector": self.selector(("app", "tier")) if self.chance(0.5) else {}, "policyTypes": ["Egress"],
+                        "egress": [self.rule("to")]}
+        made["spec"]["egress"][0]["to"] = [self.peer()]
+
     def service(self, number):
         namespace, name = self.pick(self.names), "s%d" % number
         vips = ["10.96.0.%d" % (number + 1)] + (["fd96::%x" % (number + 1)] if self.chance(0.4) else [])
@@ -252,7 +260,7 @@ class Maker:
         candidates = [a for _, _, addresses in self.pods for a in addresses] + list(OUTSIDE)
         candidates = [a for a in candidates if (":" in a) == (family == 6) and a not in self.vips]
         endpoints = []
-        for _ in range(self.pick((0, 1, 2, 2, 3))):
+        for _ in range(self.pick((0, 1, 2, 3, 4))):
             conditions = {}
             for field, part in (("ready", 0.6), ("serving", 0.4), ("terminating", 0.4)):
                 if self.chance(part):
@@ -308,8 +316,10 @@ def make(seed, packets=400, offset=0):
     for number in range(maker.random.randint(3, 8)):
         maker.pod(number + offset)
     maker.policies()
-    for number in range(maker.pick((0, 0, 1, 2, 3))):
+    for number in range(maker.pick((0, 1, 1, 2, 3))):
         maker.service(number + offset)
+        if maker.chance(0.5):
+            maker.narrow_egress(30 + number)
     maker.random.shuffle(maker.objects)
     asked = [maker.packet() for _ in range(packets)] if maker.pods else []
     return {"objects": maker.objects, "node": "n1" if maker.chance(0.25) else "", "podRanges": maker.ranges, "packets": asked}
