@@ -305,8 +305,7 @@ static struct fw_atom *rule_atom(struct fw_who *who, const char *rule, uint8_t d
 	size_t len = bracket ? (size_t)(bracket - rule) : strlen(rule);
 	char text[sizeof(((struct fw_decision_name *)0)->rule) + 8];
 
-	if (!bracket || (len >= 5 && !strncmp(bracket - 5, "gress[", 6)) ||
-	    strlen(rule) + 8 >= sizeof(text))
+	if (!bracket || strlen(rule) + 8 >= sizeof(text))
 		return fw_intern_get(who->interns, rule, strlen(rule));
 	(void)snprintf(text, sizeof(text), "%.*s%s%s", (int)len, rule, words[direction & 1],
 		       bracket);

@@ -228,7 +228,7 @@ static inline uint32_t world_decide(struct flow_world *w)
 					   .rule = {.layer = "application",
 						    .kind = "netpol",
 						    .namespace = "shop",
-						    .name = "web",
+						    .name = "web-egress",
 						    .rule = 2},
 					   .pending = FW_VERDICT_DENY,
 					   .pending_rule = {.layer = "application",

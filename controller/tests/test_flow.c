@@ -541,8 +541,8 @@ static void a_numbered_rule_is_told_with_its_direction_and_what_is_pending(void 
 	event.direction = FW_INGRESS;
 	assert_int_equal(world_send(w, &event), 0);
 	poll_for(w, 2);
-	assert_string_equal(w->got[0].rule, "netpol shop/web egress[2]");
-	assert_string_equal(w->got[1].rule, "netpol shop/web ingress[2]");
+	assert_string_equal(w->got[0].rule, "netpol shop/web-egress egress[2]");
+	assert_string_equal(w->got[1].rule, "netpol shop/web-egress ingress[2]");
 	assert_int_equal(w->got[0].verdict, FW_VERDICT_ALLOW);
 	assert_int_equal(w->got[0].pending, FW_VERDICT_DENY);
 	assert_string_equal(w->got[0].pending_rule, "isolated(3) netpol shop/next");
