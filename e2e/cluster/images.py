@@ -16,6 +16,7 @@ import nodes
 from machine import Failed, run
 
 AGNHOST, COREDNS = "podwall.io/agnhost:1", "podwall.io/coredns:1"
+TOOLS = ("pause", "probe", "serve")  # the C files beside this one
 # cap_net_admin, cap_perfmon, cap_bpf as file capabilities, permitted and effective (struct vfs_cap_data, version 2):
 # a container that does not run as root has no other way to them
 CAPABILITIES = [12, 38, 39]
@@ -105,9 +106,11 @@ def users(layer):
 
 
 def compiled(build, name):
-    """One of the C files beside this one, static."""
-    program = "%s/cluster/%s" % (build, name)
-    run("cc", "-O2", "-Wall", "-Werror", "-D_GNU_SOURCE", "-static", "-s", "-o", program, "%s/%s.c" % (layout.HERE, name))
+    """One of TOOLS, static; it stands where the machines find their programs, too."""
+    program, source = "%s/cluster/bin/%s" % (build, name), "%s/%s.c" % (layout.HERE, name)
+    if not os.path.exists(program) or os.path.getmtime(program) < os.path.getmtime(source):
+        run("cc", "-O2", "-Wall", "-Werror", "-D_GNU_SOURCE", "-static", "-s", "-o", program + ".new", source)
+        os.rename(program + ".new", program)
     return program
 
 
@@ -118,11 +121,12 @@ def pause(build):
 
 
 def agnhost(build):
-    """With a shell and a prober beside it, so that a test can ask more than one thing at once."""
+    """With a shell, a prober and a server beside it, so that a test can ask more than one thing at once."""
     layer = Layer()
     users(layer)
     layer.copy(build + "/cluster/bin/agnhost", "agnhost")
-    layer.copy(compiled(build, "probe"), "probe")
+    for name in TOOLS:
+        layer.copy(compiled(build, name), name)
     layer.copy(run("sh", "-c", "command -v busybox").stdout.strip(), "bin/busybox")
     for applet in ("sh", "sleep", "ip", "cat", "wget", "nc", "timeout", "ping", "true", "date", "ls", "echo", "kill", "env", "nslookup"):
         layer.link("bin/" + applet, "busybox")
@@ -160,7 +164,8 @@ def make(build, which):
     os.makedirs(folder, exist_ok=True)
     path = "%s/%s.tar" % (folder, which.__name__)
     sources = {"pause": [layout.HERE + "/pause.c"],
-               "agnhost": [build + "/cluster/bin/agnhost", layout.HERE + "/probe.c"], "coredns": [build + "/cluster/bin/coredns"],
+               "agnhost": [build + "/cluster/bin/agnhost"] + ["%s/%s.c" % (layout.HERE, name) for name in TOOLS],
+               "coredns": [build + "/cluster/bin/coredns"],
                "podwall": [build + "/" + name for name in ("podwalld", "fwctl", "podwall-install", "podwall-cni")]}
     newest = max(os.path.getmtime(source) for source in sources[which.__name__] + [os.path.abspath(__file__)])
     if not os.path.exists(path) or os.path.getmtime(path) < newest:

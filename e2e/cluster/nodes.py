@@ -52,6 +52,8 @@ def kubelet_config(name):
             "authorization": {"mode": "Webhook"}, "clusterDomain": layout.DOMAIN, "clusterDNS": [layout.DNS4],
             "cgroupDriver": "cgroupfs", "cgroupRoot": cgroups.of(name), "failCgroupV1": False, "failSwapOn": False,
             "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock", "resolvConf": "", "oomScoreAdj": 0,
+            "featureGates": {"KubeletCrashLoopBackOffMax": True},  # tests kill containers, and wait for them
+            "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
             "staticPodPath": "/etc/kubernetes/manifests", "imageGCHighThresholdPercent": 100, "maxPods": 250,
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%",
                              "nodefs.inodesFree": "1%", "imagefs.inodesFree": "1%"}}
@@ -133,6 +135,10 @@ def wait_ready(machine, seconds=90):
 def restart(machine, name, number=signal.SIGTERM):
     """One of COMPONENTS; pods go on."""
     machine.stop(name, number)
+    start_again(machine, name)
+
+
+def start_again(machine, name):
     {"containerd": start_containerd, "kubelet": start_kubelet, "kube-proxy": start_proxy}[name](machine)
 
 
