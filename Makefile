@@ -114,7 +114,9 @@ cluster-install-podwall: all ## Podwall on the cluster, as charts/podwall says
 cluster-uninstall-podwall: ## and off it again
 	@e2e/cluster/cluster uninstall-podwall
 
-test-cluster: cluster-build ## the tests on a real cluster: the one that is up, or one that comes and goes
+test-cluster: ## the tests on a real cluster: the one that is up, or one that comes and goes
+	@.ci/install-deps cluster
+	@$(MAKE) --no-print-directory all
 	@e2e/cluster/run $(BUILD) --proxy $(PROXY) --cni $(CNI) --nodes $(NODES) --podwall $(PODWALL)
 
 lint: ## layers, format, forbidden functions

@@ -23,6 +23,14 @@ def hierarchies():
     return [path for path in sorted(glob.glob(ROOT + "/*")) if os.path.isdir(path) and os.path.exists(path + "/cgroup.procs")]
 
 
+def controllers():
+    """Those that a node's cgroups can have here."""
+    if unified():
+        with open(ROOT + "/cgroup.controllers", encoding="ascii") as file:
+            return file.read().split()
+    return [name for path in hierarchies() for name in os.path.basename(path).split(",")]
+
+
 def of(node):
     return "/%s/%s" % (layout.CGROUP, node)
 
