@@ -19,6 +19,9 @@ struct cJSON;
 
 struct fw_decode_handler {
 	void (*object)(struct fw_object *object, void *context); /* takes it */
+	/* What stands in for an object that cannot be read, before its error; takes it. NULL: not
+	 * asked for. */
+	void (*unread)(struct fw_object *object, void *context);
 	/*
 	 * line: 1-based, 0 when unknown. document: 1-based. kind is FW_KIND_COUNT, names "" when
 	 * they could not be told; when they could, the reader keeps the last valid version of that
@@ -48,5 +51,11 @@ int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_obj
  */
 int fw_decode_item(const struct cJSON *json, enum fw_kind kind, const char *origin,
 		   struct fw_object **ret_object, struct fw_err *err);
+/*
+ * What stands in for an EndpointSlice that cannot be read: it says that its service may have
+ * backends that nobody knows. json: what there is of it, NULL nothing. -ENOMEM.
+ */
+int fw_decode_unread_slice(const struct cJSON *json, const char *namespace, const char *name,
+			   const char *origin, struct fw_object **ret_object);
 
 #endif

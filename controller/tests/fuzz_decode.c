@@ -104,7 +104,8 @@ static void take_error(unsigned int document, unsigned int line, enum fw_kind ki
 
 static void run_once(const uint8_t *data, size_t size, struct run *run)
 {
-	struct fw_decode_handler handler = {take_object, take_error, run};
+	const struct fw_decode_handler handler = {
+		.object = take_object, .error = take_error, .context = run};
 	bool json = size && data[0] == 'j';
 	int r;
 
