@@ -49,8 +49,8 @@ FUZZERS := $(foreach dir,$(TEST_DIRS),$(foreach kind,fuzz fuzz-planted,\
 	$(patsubst $(dir)/%.c,$(BUILD)/$(kind)/%,$(wildcard $(dir)/fuzz_*.c))))
 TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
 
-.PHONY: all help test demo demo-down bench test-api bench-api prove lint format install clean fuzz tests \
-	cluster cluster-down cluster-image cluster-build cluster-install-podwall cluster-uninstall-podwall test-cluster
+.PHONY: all help test demo demo-down bench test-api prove lint format install clean fuzz tests \
+	cluster cluster-down cluster-image cluster-build cluster-install-podwall cluster-uninstall-podwall test-cluster bench-cluster
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -81,9 +81,6 @@ bench: tests ## every figure beside its budget; fails when one is over
 test-api: tests ## rows 60 to 69 with a fake API server, and with a real one from BUILD/cluster/bin (FW_CLUSTER_BIN=)
 	@FW_BUILD=$(abspath $(BUILD)) e2e/api/faults
 	@FW_BUILD=$(abspath $(BUILD)) e2e/api/rows
-
-bench-api: tests ## figures with a real API server: 10,000 pods x 200 namespaces x 1,000 policies; JSON lines
-	@FW_BUILD=$(abspath $(BUILD)) e2e/api/bench
 
 prove: tests ## the long proofs: oracle against compiler 10^7, compiler against datapath 10^8; goes on where it was interrupted
 	@e2e/oracle/prove --long $(BUILD)
@@ -118,6 +115,9 @@ test-cluster: ## the tests on a real cluster: the one that is up, or one that co
 	@.ci/install-deps cluster
 	@$(MAKE) --no-print-directory all
 	@e2e/cluster/run $(BUILD) --proxy $(PROXY) --cni $(CNI) --nodes $(NODES) --podwall $(PODWALL)
+
+bench-cluster: cluster-build tests ## figures with a real API server at 10,000 pods, and of pods that start; fails when one is over
+	@e2e/bench/run --cluster $(BUILD)
 
 lint: ## layers, format, forbidden functions
 	@.ci/lint

@@ -57,18 +57,42 @@ static void identify(const struct fw_field *document, enum fw_kind *kind, const 
 		*name = "";
 }
 
-static int deliver(struct reader *reader, struct fw_decoder *d, const struct fw_field *document,
-		   enum fw_kind kind)
+static char *origin_of(const struct reader *reader)
 {
-	_cleanup_free_ char *origin = NULL;
-	const char *namespace, *name;
-	struct fw_object *object;
 	struct fw_buf buf;
-	int r;
 
 	fw_buf_init(&buf, ORIGIN_MAX);
 	(void)fw_buf_printf(&buf, "%s: document %u", reader->origin, reader->document);
-	origin = fw_buf_take(&buf);
+	return fw_buf_take(&buf);
+}
+
+/* What stands in for a document that cannot be read, of kinds that have such a thing. */
+static int stand_in(struct reader *reader, const struct fw_field *document, enum fw_kind kind,
+		    const char *namespace, const char *name)
+{
+	_cleanup_free_ char *origin = NULL;
+	struct fw_object *object;
+	int r;
+
+	if (kind != FW_KIND_ENDPOINT_SLICE || !reader->handler->unread)
+		return 0;
+	origin = origin_of(reader);
+	if (!origin)
+		return -ENOMEM;
+	r = fw_decode_unread_slice(document->json, namespace, name, origin, &object);
+	if (!r)
+		reader->handler->unread(object, reader->handler->context);
+	return r;
+}
+
+static int deliver(struct reader *reader, struct fw_decoder *d, const struct fw_field *document,
+		   enum fw_kind kind)
+{
+	_cleanup_free_ char *origin = origin_of(reader);
+	const char *namespace, *name;
+	struct fw_object *object;
+	int r;
+
 	if (!origin)
 		return -ENOMEM;
 	r = fw_document_decode(d, document, kind, origin, &object);
@@ -145,8 +169,9 @@ static int read_value(struct reader *reader, const struct fw_field *value, enum 
 	if (r != -EINVAL)
 		return r;
 	identify(&document, &kind, &namespace, &name);
+	r = stand_in(reader, &document, kind, namespace, name);
 	report(reader, d.line, kind, namespace, name, err.text);
-	return 0;
+	return r;
 }
 
 static int read_tree(const cJSON *tree, unsigned int line, void *context)

@@ -22,6 +22,9 @@ struct fw_decode_handler {
 	 * NULL: not asked for. */
 	void (*document)(const struct cJSON *document, void *context);
 	void (*object)(struct fw_object *object, void *context); /* takes it */
+	/* What stands in for an object that cannot be read, before its error; takes it. NULL: not
+	 * asked for. */
+	void (*unread)(struct fw_object *object, void *context);
 	/*
 	 * line: 1-based, 0 when unknown. document: 1-based. kind is FW_KIND_COUNT, names "" when
 	 * they could not be told; when they could, the reader keeps the last valid version of that
@@ -51,5 +54,11 @@ int fw_decode_object(const struct cJSON *json, const char *origin, struct fw_obj
  */
 int fw_decode_item(const struct cJSON *json, enum fw_kind kind, const char *origin,
 		   struct fw_object **ret_object, struct fw_err *err);
+/*
+ * What stands in for an EndpointSlice that cannot be read: it says that its service may have
+ * backends that nobody knows. json: what there is of it, NULL nothing. -ENOMEM.
+ */
+int fw_decode_unread_slice(const struct cJSON *json, const char *namespace, const char *name,
+			   const char *origin, struct fw_object **ret_object);
 
 #endif

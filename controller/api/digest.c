@@ -118,7 +118,8 @@ static void add_service(struct digest *g, const struct fw_service_object *servic
 static void add_slice(struct digest *g, const struct fw_endpoint_slice *slice)
 {
 	add_text(g, slice->service);
-	add_number(g, slice->fqdn);
+	add_number(g, (uint64_t)slice->unread << 2 | (uint64_t)slice->unknown_service << 1 |
+			      slice->fqdn);
 	add_number(g, slice->endpoint_count);
 	for (size_t i = 0; i < slice->endpoint_count; i++) {
 		const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];

@@ -230,8 +230,10 @@ static void drop_unseen(struct load *load, bool keep)
 int fw_holder_load(struct fw_holder *holder, struct fw_file *file, const char *text, size_t len)
 {
 	struct load load = {.holder = holder, .file = file};
-	struct fw_decode_handler handler = {
-		.object = take_object, .error = take_error, .context = &load};
+	struct fw_decode_handler handler = {.object = take_object,
+					    .unread = take_object,
+					    .error = take_error,
+					    .context = &load};
 	int r;
 
 	file->load++;

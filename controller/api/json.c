@@ -21,6 +21,9 @@ struct parser {
 	unsigned int depth;
 	struct fw_tree_budget *budget;
 	struct fw_err *err;
+	const char *names[FW_TREE_PATH_MAX]; /* of the members around the one under way */
+	unsigned int name_count;	     /* may be more than fit */
+	unsigned int unread;		     /* members around that nobody reads */
 };
 
 static int parse_value(struct parser *p, cJSON **ret_node);
@@ -87,7 +90,8 @@ static int new_node(struct parser *p, int type, cJSON **ret_node)
 	int r = fw_tree_count(p->budget, p->depth, p->err);
 	cJSON *node;
 
-	if (r)
+	*ret_node = NULL;
+	if (r || p->unread)
 		return r;
 	node = cJSON_CreateNull();
 	if (!node)
@@ -183,10 +187,25 @@ static int parse_escape(struct parser *p, char **out)
 	return 0;
 }
 
-/* The bytes up to the closing quote or the end: what a decoded string needs at most. */
-static size_t span_string(const struct parser *p)
+static bool is_plain(char c)
+{
+	return c >= ' ' && c != '"' && c != '\\' && (unsigned char)c < 0x80;
+}
+
+/* How many bytes from here on stand for themselves. */
+static size_t span_plain(const struct parser *p)
 {
 	const char *s = p->at;
+
+	while (s < p->end && is_plain(*s))
+		s++;
+	return (size_t)(s - p->at);
+}
+
+/* The bytes up to the closing quote or the end: what a decoded string needs at most. */
+static size_t span_string(const struct parser *p, size_t plain)
+{
+	const char *s = p->at + plain;
 
 #ifdef FW_PLANTED_BUG /* tests/fuzz_decode.c must find that an escaped quote does not end a string \
 		       */
@@ -199,28 +218,53 @@ static size_t span_string(const struct parser *p)
 	return (size_t)(s - p->at);
 }
 
-static bool is_plain(char c)
+/* The same errors as of one that is kept. */
+static int check_string(struct parser *p)
 {
-	return c >= ' ' && c != '"' && c != '\\' && (unsigned char)c < 0x80;
+	int r = 0;
+
+	p->at++;
+	while (!r && p->at < p->end && *p->at != '"') {
+		char scratch[4], *out = scratch;
+		size_t len = span_plain(p);
+
+		if (!len)
+			len = fw_utf8_length(p->at, (size_t)(p->end - p->at));
+		if ((unsigned char)*p->at < 0x20) {
+			r = fail(p, "a control character in a string");
+		} else if (*p->at == '\\') {
+			p->at++;
+			r = parse_escape(p, &out);
+		} else if (!len) {
+			r = fail(p, "bytes that are not UTF-8 in a string");
+		} else {
+			p->at += len;
+		}
+	}
+	if (!r && !starts(p, '"'))
+		r = fail(p, "a string without an end");
+	if (!r)
+		p->at++;
+	return r;
 }
 
 static int parse_string(struct parser *p, char **ret_text)
 {
 	char *text, *out;
+	size_t len;
 	int r = 0;
 
+	*ret_text = NULL;
+	if (p->unread)
+		return check_string(p);
 	p->at++;
-	text = out = cJSON_malloc(span_string(p) + 1);
+	len = span_plain(p);
+	text = out = cJSON_malloc(span_string(p, len) + 1);
 	if (!text)
 		return -ENOMEM;
-	while (!r && p->at < p->end && *p->at != '"') {
-		size_t len;
-
-		if (is_plain(*p->at)) {
-			*out++ = *p->at++;
-			continue;
-		}
-		len = fw_utf8_length(p->at, (size_t)(p->end - p->at));
+	for (; !r && p->at < p->end && *p->at != '"'; len = span_plain(p)) {
+		if (!len)
+			len = fw_utf8_length(p->at, (size_t)(p->end - p->at));
 		if ((unsigned char)*p->at < 0x20) {
 			r = fail(p, "a control character in a string");
 		} else if (*p->at == '\\') {
@@ -289,7 +333,8 @@ static int parse_number(struct parser *p, cJSON **ret_node)
 	r = new_node(p, cJSON_Number, &node);
 	if (r)
 		return r;
-	node->valuedouble = fw_number_read(text);
+	if (node)
+		node->valuedouble = fw_number_read(text);
 	*ret_node = node;
 	return 0;
 }
@@ -320,7 +365,8 @@ static int parse_array(struct parser *p, cJSON *array)
 		r = parse_value(p, &value);
 		if (r)
 			return r;
-		(void)cJSON_AddItemToArray(array, value);
+		if (value)
+			(void)cJSON_AddItemToArray(array, value);
 		skip_space(p);
 		if (starts(p, ']')) {
 			p->at++;
@@ -330,6 +376,44 @@ static int parse_array(struct parser *p, cJSON *array)
 			return fail(p, "\",\" or \"]\" was expected");
 		p->at++;
 	}
+}
+
+/* Whether the member of that name, inside of p->names, is one of those. */
+static bool is_unread(const struct parser *p, const char *name)
+{
+	const struct fw_tree_path *path = p->budget->unread;
+	unsigned int last = p->name_count;
+
+	for (; path && path->name[0] && last < FW_TREE_PATH_MAX; path++) {
+		unsigned int i = 0;
+
+		/* the last name first: it is the one that differs */
+		if (!path->name[last] || *path->name[last] != *name ||
+		    strcmp(path->name[last], name) != 0 ||
+		    (last + 1 < FW_TREE_PATH_MAX && path->name[last + 1]))
+			continue;
+		while (i < last && !strcmp(path->name[i], p->names[i]))
+			i++;
+		if (i == last)
+			return true;
+	}
+	return false;
+}
+
+/* The value behind the colon. */
+static int parse_inside(struct parser *p, const char *name, cJSON **ret_value)
+{
+	bool unread = !p->unread && is_unread(p, name);
+	int r;
+
+	if (!p->unread && p->name_count < FW_TREE_PATH_MAX)
+		p->names[p->name_count] = name;
+	p->name_count++;
+	p->unread += unread;
+	r = parse_value(p, ret_value);
+	p->unread -= unread;
+	p->name_count--;
+	return r;
 }
 
 static int parse_member(struct parser *p, cJSON *object)
@@ -348,11 +432,11 @@ static int parse_member(struct parser *p, cJSON *object)
 	if (starts(p, ':')) {
 		p->at++;
 		skip_space(p);
-		r = parse_value(p, &value);
+		r = parse_inside(p, name, &value);
 	} else {
 		r = fail(p, "\":\" was expected");
 	}
-	if (r) {
+	if (r || !value) {
 		cJSON_free(name);
 		return r;
 	}
@@ -408,8 +492,10 @@ static int parse_text(struct parser *p, cJSON **ret_node)
 	cJSON *node;
 	int r = new_node(p, cJSON_String, &node);
 
-	if (r)
-		return r;
+	if (r || !node) {
+		*ret_node = NULL;
+		return r ? r : check_string(p);
+	}
 	r = parse_string(p, &node->valuestring);
 	if (r) {
 		cJSON_Delete(node);

@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/decode.h"
+#include "base/cleanup.h"
+
+#define SERVICE_LABEL "kubernetes.io/service-name"
+
 /*
  * The API server takes any number. kube-proxy serves no such port and goes on with the others: a
  * slice without them would hide backends.
@@ -160,7 +165,7 @@ static int decode_endpoints(struct fw_decoder *d, const struct fw_field *documen
 int fw_decode_slice(struct fw_decoder *d, const struct fw_field *document,
 		    struct fw_endpoint_slice *slice)
 {
-	const char *service = fw_labels_get(&slice->object.labels, "kubernetes.io/service-name");
+	const char *service = fw_labels_get(&slice->object.labels, SERVICE_LABEL);
 	struct fw_field type;
 	const char *text = "";
 	int r;
@@ -180,4 +185,48 @@ int fw_decode_slice(struct fw_decoder *d, const struct fw_field *document,
 		return fw_field_fail(d, &type, "\"%.64s\" is none of IPv4, IPv6, FQDN", text);
 	r = decode_ports(d, document, slice);
 	return r ? r : decode_endpoints(d, document, !strcmp(text, "IPv4"), slice);
+}
+
+/* The service that the label names, "" where there is no label, NULL where that cannot be told. */
+static const char *find_service(const cJSON *json)
+{
+	struct fw_field document = {.json = json}, metadata, labels, label;
+
+	if (!cJSON_IsObject(json) || !fw_field_get(&document, "metadata", &metadata) ||
+	    !cJSON_IsObject(metadata.json))
+		return NULL;
+	if (!fw_field_get(&metadata, "labels", &labels))
+		return "";
+	if (!cJSON_IsObject(labels.json))
+		return NULL;
+	if (!fw_field_get(&labels, SERVICE_LABEL, &label))
+		return "";
+	return cJSON_IsString(label.json) ? label.json->valuestring : NULL;
+}
+
+int fw_decode_unread_slice(const struct cJSON *json, const char *namespace, const char *name,
+			   const char *origin, struct fw_object **ret_object)
+{
+	_cleanup_(fw_object_free) struct fw_object *object = fw_object_new(FW_KIND_ENDPOINT_SLICE);
+	struct fw_endpoint_slice *slice = (struct fw_endpoint_slice *)object;
+	const char *service = json ? find_service(json) : NULL;
+	int r;
+
+	if (!object)
+		return -ENOMEM;
+	object->namespace = strdup(namespace);
+	object->name = strdup(name);
+	object->uid = strdup("");
+	object->origin = strdup(origin);
+	slice->service = strdup(service ? service : "");
+	slice->unread = true;
+	slice->unknown_service = !service;
+	if (!object->namespace || !object->name || !object->uid || !object->origin ||
+	    !slice->service)
+		return -ENOMEM;
+	object->digest = fw_object_digest(object);
+	r = fw_object_pack(&object);
+	if (!r)
+		*ret_object = TAKE_PTR(object);
+	return r;
 }

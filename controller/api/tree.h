@@ -16,10 +16,23 @@
 
 #include "base/err.h"
 
+#define FW_TREE_PATH_MAX 3u
+
+/*
+ * Names from the document down, lists have none: {"spec", "containers", "env"}. The last of an
+ * array of these has none.
+ */
+struct fw_tree_path {
+	const char *name[FW_TREE_PATH_MAX];
+};
+
 struct fw_tree_budget {
 	size_t nodes; /* of the whole file so far, aliases expanded */
 	size_t bytes; /* of strings made by aliases */
 	size_t most;  /* nodes; 0: FW_DECODE_NODES_MAX */
+	/* Of JSON: members that nobody reads are checked like all others, and not built. NULL:
+	 * none. */
+	const struct fw_tree_path *unread;
 };
 
 /* Counts one more node at this depth. -E2BIG with a text. */

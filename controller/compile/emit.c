@@ -208,6 +208,30 @@ static char *explain_crowded(const struct fw_service_row *row)
 	return text;
 }
 
+static char *explain_unsure(const struct fw_service_row *row)
+{
+	char ip[FW_IP_TEXT], *text = NULL;
+
+	if (asprintf(&text,
+		     "port \"%s\" at %s: an EndpointSlice cannot be read: backends that only it "
+		     "names are denied",
+		     row->port_name, fw_ip_format(&row->ip, ip)) < 0)
+		return NULL;
+	return text;
+}
+
+static char *explain_service(const struct fw_service_row *row)
+{
+	if (row->state == FW_SERVICE_WIDE)
+		return explain_wide(row);
+	return row->crowded ? explain_crowded(row) : explain_unsure(row);
+}
+
+static bool is_problem(const struct fw_service_row *row)
+{
+	return row->state == FW_SERVICE_WIDE || row->crowded || row->unsure;
+}
+
 static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 {
 	size_t count = 0;
@@ -216,8 +240,7 @@ static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 	for (size_t i = 0; i < compiler->items.count; i++)
 		count += !!compiler->items.items[i]->broken;
 	for (size_t i = 0; i < tables->services_count; i++)
-		count +=
-			tables->services[i].state == FW_SERVICE_WIDE || tables->services[i].crowded;
+		count += is_problem(&tables->services[i]);
 	tables->problems = calloc(count + 1, sizeof(*tables->problems));
 	if (!tables->problems)
 		return -ENOMEM;
@@ -232,12 +255,9 @@ static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
 	for (size_t i = 0; !r && i < tables->services_count; i++) {
 		const struct fw_service_row *row = &tables->services[i];
 
-		if (row->state == FW_SERVICE_WIDE)
+		if (is_problem(row))
 			r = add_problem(tables, name_object("Service", row->namespace, row->name),
-					explain_wide(row));
-		else if (row->crowded)
-			r = add_problem(tables, name_object("Service", row->namespace, row->name),
-					explain_crowded(row));
+					explain_service(row));
 	}
 	return r;
 }

@@ -214,21 +214,34 @@ static int tie_services(struct choosing *c)
 	return r;
 }
 
-static int list_backend(struct choosing *c, struct service *service, struct fw_backend *backend)
+/* Its place among all kinds; one more when it is new. */
+static int list_kind(struct choosing *c, const struct service *service, uint32_t class,
+		     uint16_t port, size_t *ret_kind)
 {
-	uint32_t class = fw_backend_class(c->compiler, c->tables, backend);
 	size_t kind = service->first_kind;
-	int r = FW_ROOM(&c->listed, 1);
+	int r = 0;
 
 	while (kind < c->kinds.count &&
-	       (c->kinds.items[kind].class != class || c->kinds.items[kind].port != backend->port))
+	       (c->kinds.items[kind].class != class || c->kinds.items[kind].port != port))
 		kind++;
-	if (!r && kind == c->kinds.count) {
+	if (kind == c->kinds.count) {
 		r = FW_ROOM(&c->kinds, 1);
 		if (!r)
 			c->kinds.items[c->kinds.count++] =
-				(struct kind){.class = class, .port = backend->port};
+				(struct kind){.class = class, .port = port};
 	}
+	*ret_kind = kind;
+	return r;
+}
+
+static int list_backend(struct choosing *c, struct service *service, struct fw_backend *backend)
+{
+	uint32_t class = fw_backend_class(c->compiler, c->tables, backend);
+	size_t kind;
+	int r = list_kind(c, service, class, backend->port, &kind);
+
+	if (!r)
+		r = FW_ROOM(&c->listed, 1);
 	if (!r)
 		c->listed.items[c->listed.count++] =
 			(struct listed){.ip = backend->ip,
@@ -239,6 +252,7 @@ static int list_backend(struct choosing *c, struct service *service, struct fw_b
 
 static int list_backends(struct choosing *c, struct service *service)
 {
+	size_t kind;
 	int r = 0;
 
 	service->done = true;
@@ -254,6 +268,9 @@ static int list_backends(struct choosing *c, struct service *service)
 		for (size_t k = 0; !r && k < ports->leaving[four].count; k++)
 			r = list_backend(c, service, &ports->leaving[four].items[k]);
 	}
+	/* others, which nobody can list: who may not reach those may reach the listed ones only */
+	if (!r && c->tables->services[service->row].unsure)
+		r = list_kind(c, service, FW_TABLES_UNKNOWN_POD, 0, &kind);
 	service->count = c->listed.count - service->first;
 	service->kind_count = c->kinds.count - service->first_kind;
 	return r;

@@ -246,6 +246,11 @@ static void add_backends(const struct fw_compiler *compiler, const struct fw_tab
 			       false))
 			row->state = FW_SERVICE_WIDE;
 	}
+	if (row->state == FW_SERVICE_WIDE || !vip->service->unsure)
+		return;
+	row->unsure = true;
+	row->state = add_group(row, FW_TABLES_UNKNOWN_POD, 0, false) ? FW_SERVICE_RESOLVED
+								     : FW_SERVICE_WIDE;
 }
 
 /* After all that are for new connections. What does not fit is judged by the others. */

@@ -103,10 +103,25 @@ static void mark(struct fw_compiler *compiler, const char *namespace, const char
 	}
 }
 
+static void mark_slice(struct fw_compiler *compiler, const struct fw_slice_record *slice)
+{
+	if (!slice->unknown_service) {
+		mark(compiler, slice->namespace, slice->service);
+		return;
+	}
+	for (size_t i = 0; i < compiler->services.count; i++) {
+		struct fw_service_record *record = compiler->services.rows[i].record;
+
+		if (!strcmp(text_of(record)->namespace, slice->namespace))
+			record->dirty = true;
+	}
+}
+
 static int make_slice(void *context, const struct fw_object *object, void **ret_record)
 {
 	const struct fw_endpoint_slice *slice = (const struct fw_endpoint_slice *)object;
 	struct fw_slice_record *record = calloc(1, sizeof(*record));
+	struct fw_compiler *compiler = context;
 
 	if (!record)
 		return -ENOMEM;
@@ -117,7 +132,9 @@ static int make_slice(void *context, const struct fw_object *object, void **ret_
 		free_slice(record);
 		return -ENOMEM;
 	}
-	mark(context, record->namespace, record->service);
+	record->unknown_service = slice->unknown_service;
+	compiler->unknown_services += record->unknown_service;
+	mark_slice(compiler, record);
 	*ret_record = record;
 	return 0;
 }
@@ -125,8 +142,10 @@ static int make_slice(void *context, const struct fw_object *object, void **ret_
 static void drop_slice(void *context, void *item)
 {
 	struct fw_slice_record *record = item;
+	struct fw_compiler *compiler = context;
 
-	mark(context, record->namespace, record->service);
+	mark_slice(compiler, record);
+	compiler->unknown_services -= record->unknown_service;
 	free_slice(record);
 }
 
@@ -259,6 +278,23 @@ static int join(const struct fw_compiler *compiler, struct fw_service_record *re
 			      true);
 }
 
+/* Doubt means deny: one of its slices, or one that may be its own, cannot be read. */
+static bool is_unsure(const struct fw_compiler *compiler, const struct fw_service_record *record,
+		      size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++) {
+		if (compiler->slice_order.items[i]->slice->unread)
+			return true;
+	}
+	for (size_t i = 0; compiler->unknown_services && i < compiler->slices.count; i++) {
+		const struct fw_slice_record *slice = compiler->slices.rows[i].record;
+
+		if (slice->unknown_service && !strcmp(slice->namespace, text_of(record)->namespace))
+			return true;
+	}
+	return false;
+}
+
 static int join_all(struct fw_compiler *compiler)
 {
 	int r = 0;
@@ -271,6 +307,7 @@ static int join_all(struct fw_compiler *compiler)
 			continue;
 		record->dirty = false;
 		find_slices(compiler, record, &first, &end);
+		record->unsure = is_unsure(compiler, record, first, end);
 		for (size_t p = 0; !r && p < record->port_count; p++) {
 			r = join(compiler, record, p, 0, first, end);
 			if (!r)

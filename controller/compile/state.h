@@ -187,6 +187,7 @@ struct fw_service_record {
 	struct fw_service_ports *ports; /* beside service->ports */
 	size_t port_count;
 	bool dirty;
+	bool unsure; /* a slice that may be its own cannot be read: there may be other backends */
 };
 
 struct fw_service_text {
@@ -213,6 +214,7 @@ struct fw_service_ip {
 struct fw_slice_record {
 	const struct fw_endpoint_slice *slice;
 	char *namespace, *service;
+	bool unknown_service;
 };
 
 /* Some classes, by the terms that they hold; made at most once in a compile. */
@@ -270,6 +272,7 @@ struct fw_compiler {
 
 	struct fw_track services, slices;
 	FW_LIST(struct fw_slice_record *) slice_order; /* by (namespace, service) */
+	size_t unknown_services;		       /* slices of which nobody knows whose */
 	FW_LIST(struct fw_vip) vips;
 	FW_LIST(struct fw_service_ip) service_ips; /* unique */
 

@@ -103,6 +103,7 @@ struct fw_service_row {
 	const char *port_name;
 	bool exact;   /* every pod that may reach only some of its backends stands in choices */
 	bool crowded; /* they did not fit: denied where its backends are judged differently */
+	bool unsure;  /* there may be other backends: one group is theirs, an unknown pod's */
 	struct {
 		uint32_t peer_class;
 		uint16_t port;

@@ -207,6 +207,9 @@ int fw_answer_begin(struct fw_stream *stream)
 	stream->event[0] = '\0';
 	stream->has_object = false;
 	stream->listed_items = stream->right_kind = stream->told = stream->good = false;
+	stream->list_version[0] = '\0';
+	free(stream->next);
+	stream->next = NULL;
 	fw_buf_clear(&stream->other);
 	stream->began_ns = stream->progress_ns = fw_kube_now();
 	return fw_split_new(pages ? FW_SPLIT_LIST : FW_SPLIT_EVENTS, FW_SPLIT_BYTES, &handler,

@@ -37,32 +37,36 @@ static void set_trouble(struct fw_stream *stream, struct fw_known_object *object
 }
 
 /*
- * What cannot be read, by kind: a policy isolates; a service answers on no port; a pod, namespace
- * or slice is taken out, so that no Accept matches it; a node stays as it was.
+ * What cannot be read, by kind: a policy isolates; a service answers on no port; a slice stays as
+ * it was, and its service may have other backends, too; a pod or namespace is taken out, so that no
+ * Accept matches it; a node stays as it was.
  */
 static int put_broken(struct fw_stream *stream, const struct fw_item *item, const char *why)
 {
 	const struct fw_source_handler *handler = &stream->kube->handler;
-	struct fw_object *object;
+	struct fw_object *object = NULL;
 
 	switch (stream->what->kind) {
 	case FW_KIND_NETWORK_POLICY:
+		object = fw_closed_policy(item, ORIGIN, why);
+		break;
 	case FW_KIND_SERVICE:
-		object = stream->what->kind == FW_KIND_SERVICE
-				 ? fw_closed_service(item, ORIGIN)
-				 : fw_closed_policy(item, ORIGIN, why);
-		if (!object)
-			return -ENOMEM;
-		handler->put(object, handler->context);
+		object = fw_closed_service(item, ORIGIN);
+		break;
+	case FW_KIND_ENDPOINT_SLICE:
+		(void)fw_decode_unread_slice(item->tree, item->namespace, item->name, ORIGIN,
+					     &object);
 		break;
 	case FW_KIND_POD:
 	case FW_KIND_NAMESPACE:
-	case FW_KIND_ENDPOINT_SLICE:
 		handler->remove(stream->what->kind, item->namespace, item->name, handler->context);
-		break;
+		return 0;
 	default:
-		break;
+		return 0;
 	}
+	if (!object)
+		return -ENOMEM;
+	handler->put(object, handler->context);
 	return 0;
 }
 

@@ -17,6 +17,51 @@
 
 #define NEXT_MAX 16384 /* bytes of a continue token */
 
+/*
+ * What no decoder of api/ reads and is large or has many members: more than half of a pod. It is
+ * checked like the rest, and costs neither memory nor time to build.
+ */
+#define OF_ALL                                                                                     \
+	{                                                                                          \
+		{                                                                                  \
+			"metadata", "managedFields"                                                \
+		}                                                                                  \
+	}
+#define OF_CONTAINERS(list)                                                                        \
+	{{"spec", list, "env"}}, {{"spec", list, "envFrom"}}, {{"spec", list, "volumeMounts"}},    \
+		{{"spec", list, "resources"}}, {{"spec", list, "args"}},                           \
+		{{"spec", list, "livenessProbe"}}, {{"spec", list, "readinessProbe"}},             \
+		{{"spec", list, "startupProbe"}},                                                  \
+	{                                                                                          \
+		{                                                                                  \
+			"spec", list, "securityContext"                                            \
+		}                                                                                  \
+	}
+
+static const struct fw_tree_path of_all[] = {OF_ALL, {{NULL}}};
+static const struct fw_tree_path of_pod[] = {OF_ALL,
+					     OF_CONTAINERS("containers"),
+					     OF_CONTAINERS("initContainers"),
+					     {{"spec", "volumes"}},
+					     {{"spec", "tolerations"}},
+					     {{"spec", "affinity"}},
+					     {{"spec", "ephemeralContainers"}},
+					     {{"status", "conditions"}},
+					     {{"status", "containerStatuses"}},
+					     {{"status", "initContainerStatuses"}},
+					     {{"status", "ephemeralContainerStatuses"}},
+					     {{NULL}}};
+static const struct fw_tree_path of_node[] = {OF_ALL,
+					      {{"status", "images"}},
+					      {{"status", "conditions"}},
+					      {{"status", "nodeInfo"}},
+					      {{NULL}}};
+
+static const struct fw_tree_path *unread_of(enum fw_kind kind)
+{
+	return kind == FW_KIND_POD ? of_pod : kind == FW_KIND_NODE ? of_node : of_all;
+}
+
 /* False, and nothing copied, when it is longer than the room. */
 static bool copy(char *to, size_t size, const char *text, size_t len)
 {
@@ -124,7 +169,7 @@ static int take_metadata(const char *name, const char *text, size_t len, bool wh
 void fw_item_read(enum fw_kind kind, const char *text, size_t len, bool whole,
 		  struct fw_item *ret_item)
 {
-	struct fw_tree_budget budget = {.most = FW_ITEM_NODES_MAX};
+	struct fw_tree_budget budget = {.most = FW_ITEM_NODES_MAX, .unread = unread_of(kind)};
 	struct fw_err err = {""};
 	unsigned int line;
 	int r = -E2BIG;

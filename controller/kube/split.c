@@ -248,6 +248,17 @@ static bool step_string(struct fw_split *split, char c)
 	return true;
 }
 
+/* Bytes of data[0..len) that say nothing about where a value ends: most of them. */
+static size_t skip_plain(const struct fw_split *split, const char *data, size_t len)
+{
+	size_t i = 0;
+
+	if (split->in_string && !split->escaped)
+		while (i < len && data[i] != '"' && data[i] != '\\')
+			i++;
+	return i;
+}
+
 /* How many bytes of data[0..len) belong to the value; *ret_ended when it ends there. */
 static size_t scan_value(struct fw_split *split, const char *data, size_t len, bool *ret_ended)
 {
@@ -259,8 +270,12 @@ static size_t scan_value(struct fw_split *split, const char *data, size_t len, b
 	split->escaped = false;
 #endif
 	while (i < len) {
-		char c = data[i];
+		char c;
 
+		i += skip_plain(split, data + i, len - i);
+		if (i == len)
+			break;
+		c = data[i];
 		if (split->in_string) {
 			split->in_string = step_string(split, c);
 			i++;

@@ -177,13 +177,14 @@ static void wake_others(struct fw_kube *kube)
 	}
 }
 
-/* The beginning of a good answer. */
+/* The beginning of a good answer. A list before the watch is not what status calls watched. */
 static void connected(struct fw_stream *stream)
 {
+	if (!stream->seen.connected || stream->state == FW_STREAM_WATCHING)
+		stream->seen.connected_ns = fw_kube_wall();
 	if (stream->seen.connected)
 		return;
 	stream->seen.connected = true;
-	stream->seen.connected_ns = fw_kube_wall();
 	stream->seen.connects++;
 	stream->unreached = false;
 	if (!stream->unnamed)
@@ -277,6 +278,7 @@ void fw_stream_listed(struct fw_stream *stream, const char *version)
 	stream->state = FW_STREAM_WATCHING;
 	stream->seen.synced = true;
 	stream->began_ns = fw_kube_now();
+	stream->seen.connected_ns = fw_kube_wall();
 	if (!stream->unnamed)
 		fw_fan_sweep(stream);
 	note(stream);

@@ -142,6 +142,8 @@ struct fw_endpoint_slice {
 	struct fw_object object;
 	char *service; /* label kubernetes.io/service-name, "" none */
 	bool fqdn;     /* addressType FQDN: ignored */
+	bool unread;   /* its newest version cannot be read: there may be other endpoints, too */
+	bool unknown_service; /* unread, and nobody can tell whose: of any of its namespace */
 	struct fw_slice_endpoint *endpoints;
 	size_t endpoint_count;
 	struct fw_slice_port *ports;

@@ -182,7 +182,8 @@ bool fw_agent_keep_has(struct fw_agent *agent, enum fw_kind kind, const char *na
 		       const char *name);
 void fw_agent_keep_nothing(struct fw_agent *agent); /* frees the list */
 
-/* leaving.c: takes the object's place when it lacks backends that may have live connections. */
+/* leaving.c: takes the object's place when it lacks backends that may have live connections, or
+ * could not be read. */
 void fw_agent_keep_leaving(struct fw_agent *agent, struct fw_object **object);
 
 /* recall.c: once, when the sandboxes are known. */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Backends that have left their service, while their pod lives (edge case 34: it was relabelled,
- * say). In: an EndpointSlice about to be put in the place of another. Out: the same with those
- * endpoints, as neither ready nor serving: no new connection gets them, and the old ones are judged
- * by them. They go when a pod's address is nobody's any more and the slice is put again; with the
- * slice itself they go at once.
+ * What a slice says no longer and is needed. In: an EndpointSlice about to be put in the place of
+ * another. Out: the same with backends that have left their service while their pod lives (edge
+ * case 34: it was relabelled, say), as neither ready nor serving: no new connection gets them, and
+ * the old ones are judged by them. They go when a pod's address is nobody's any more and the slice
+ * is put again; with the slice itself they go at once. Or, when its new version cannot be read,
+ * with all that the last one said.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -75,18 +76,41 @@ static int copy_ports(const struct fw_endpoint_slice *from, struct fw_endpoint_s
 	return r;
 }
 
-static int extend(const struct fw_endpoint_slice *from, const struct fw_ip *left, size_t count,
-		  struct fw_object **ret_object)
+/* The source's own telling of it again must change nothing. */
+static uint64_t digest_of(const struct fw_endpoint_slice *head,
+			  const struct fw_endpoint_slice *from, const struct fw_ip *left,
+			  size_t count)
+{
+	uint64_t digest = head->object.digest;
+
+	if (!digest)
+		return 0;
+	if (head == from)
+		return fw_hash_bytes(digest, left, count * sizeof(*left));
+	for (size_t i = 0; i < from->port_count; i++) {
+		digest = fw_hash_text(digest, from->ports[i].name);
+		digest = fw_hash_mix(digest,
+				     (uint64_t)from->ports[i].protocol << 16 | from->ports[i].port);
+	}
+	return fw_hash_bytes(digest, from->endpoints,
+			     from->endpoint_count * sizeof(*from->endpoints));
+}
+
+/* The object `head` with what `from` says and those that have left. */
+static int extend(const struct fw_endpoint_slice *head, const struct fw_endpoint_slice *from,
+		  const struct fw_ip *left, size_t count, struct fw_object **ret_object)
 {
 	_cleanup_(fw_object_free) struct fw_object *object = fw_object_new(FW_KIND_ENDPOINT_SLICE);
 	struct fw_endpoint_slice *slice = (struct fw_endpoint_slice *)object;
-	int r = object ? copy_head(&from->object, object) : -ENOMEM;
+	int r = object ? copy_head(&head->object, object) : -ENOMEM;
 
 	if (r == 0)
 		r = copy_ports(from, slice);
 	if (r < 0)
 		return r;
-	slice->endpoints = calloc(from->endpoint_count + count, sizeof(*slice->endpoints));
+	slice->unread = head->unread;
+	slice->unknown_service = head->unknown_service;
+	slice->endpoints = calloc(from->endpoint_count + count + 1, sizeof(*slice->endpoints));
 	if (!slice->endpoints)
 		return -ENOMEM;
 	slice->endpoint_count = from->endpoint_count + count;
@@ -95,10 +119,7 @@ static int extend(const struct fw_endpoint_slice *from, const struct fw_ip *left
 		       from->endpoint_count * sizeof(*from->endpoints));
 	for (size_t i = 0; i < count; i++)
 		slice->endpoints[from->endpoint_count + i].ip = left[i];
-	/* the source's own telling of it again changes nothing */
-	object->digest = from->object.digest
-				 ? fw_hash_bytes(from->object.digest, left, count * sizeof(*left))
-				 : 0;
+	object->digest = digest_of(head, from, left, count);
 	r = fw_object_pack(&object);
 	if (r == 0)
 		*ret_object = TAKE_PTR(object);
@@ -111,16 +132,18 @@ void fw_agent_keep_leaving(struct fw_agent *agent, struct fw_object **object)
 	const struct fw_endpoint_slice *before;
 	struct fw_ip left[LEAVING_MAX];
 	struct fw_object *extended = NULL;
-	size_t count;
+	size_t count = 0;
 
 	if ((*object)->kind != FW_KIND_ENDPOINT_SLICE || now->fqdn)
 		return;
 	before = (const void *)fw_model_get(agent->model, FW_KIND_ENDPOINT_SLICE,
 					    (*object)->namespace, (*object)->name);
-	if (!before || strcmp(before->service, now->service) != 0)
+	if (!before || (!now->unknown_service && strcmp(before->service, now->service) != 0))
 		return;
-	count = find_left(agent, before, now, left);
-	if (!count || extend(now, left, count, &extended) < 0)
+	if (!now->unread)
+		count = find_left(agent, before, now, left);
+	if ((!now->unread && !count) ||
+	    extend(now, now->unread ? before : now, left, count, &extended) < 0)
 		return; /* without memory: as before, judged by the service */
 	fw_object_free(object);
 	*object = extended;

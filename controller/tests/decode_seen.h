@@ -61,7 +61,7 @@ static void seen_done(struct seen *seen)
 
 static inline void decode_as(const char *origin, const char *text, size_t len, struct seen *seen)
 {
-	struct fw_decode_handler handler = {
+	const struct fw_decode_handler handler = {
 		.object = take_object, .error = take_error, .context = seen};
 
 	fw_buf_init(&seen->errors, 1 << 20);

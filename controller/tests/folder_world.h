@@ -202,6 +202,10 @@ static inline int teardown(void **state)
 #define NS(name) "apiVersion: v1\nkind: Namespace\nmetadata: {name: " name "}\n"
 #define NS_LABEL(name, x)                                                                          \
 	"apiVersion: v1\nkind: Namespace\nmetadata: {name: " name ", labels: {x: '" x "'}}\n"
+#define SLICE(family)                                                                              \
+	"apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: s, namespace: a, " \
+	"labels: {kubernetes.io/service-name: web}}\naddressType: " family                         \
+	"\nendpoints: [{addresses: [10.0.0.1]}]\n"
 #define NS_BAD(name)                                                                               \
 	"apiVersion: v1\nkind: Namespace\nmetadata: {name: " name ", labels: {x: []}}\n"
 

@@ -167,6 +167,33 @@ static void a_broken_document_keeps_its_last_version(void **state)
 	assert_int_equal(w->error_calls, 2);
 }
 
+static const struct fw_endpoint_slice *slice_of(const struct world *w)
+{
+	return (const void *)fw_model_get(w->model, FW_KIND_ENDPOINT_SLICE, "a", "s");
+}
+
+static void a_broken_slice_is_told_as_unread(void **state)
+{
+	struct world *w = *state;
+
+	write_in_place(w, "a.yaml", SLICE("IPv5"));
+	open_source(w);
+	assert_non_null(slice_of(w));
+	assert_true(slice_of(w)->unread);
+	assert_string_equal(slice_of(w)->service, "web");
+	assert_false(slice_of(w)->unknown_service);
+	assert_int_equal(error_count(w), 1);
+	assert_string_equal(error_at(w, 0)->object, "EndpointSlice a/s");
+	write_by_rename(w, "a.yaml", SLICE("IPv4"));
+	UNTIL(w, !slice_of(w)->unread);
+	assert_int_equal(slice_of(w)->endpoint_count, 1);
+	assert_int_equal(error_count(w), 0);
+	write_by_rename(w, "a.yaml", SLICE("IPv6"));
+	UNTIL(w, slice_of(w)->unread);
+	remove_file(w, "a.yaml");
+	UNTIL(w, !slice_of(w));
+}
+
 static void a_syntax_error_keeps_everything_it_may_hide(void **state)
 {
 	struct world *w = *state;
@@ -387,6 +414,7 @@ int main(void)
 		TEST(a_removed_file_takes_its_objects_along),
 		TEST(moving_a_file_removes_nothing),
 		TEST(a_broken_document_keeps_its_last_version),
+		TEST(a_broken_slice_is_told_as_unread),
 		TEST(a_syntax_error_keeps_everything_it_may_hide),
 		TEST(the_first_file_by_name_wins),
 		TEST(a_broken_heir_is_passed_over),

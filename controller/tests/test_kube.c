@@ -69,141 +69,6 @@ static void a_server_is_never_asked_before_its_time(void **state)
 	}
 }
 
-/* item.h */
-
-static struct fw_item read_item(enum fw_kind kind, const char *text, bool whole)
-{
-	struct fw_item item;
-
-	fw_item_read(kind, text, strlen(text), whole, &item);
-	return item;
-}
-
-static void an_item_has_names_a_version_and_a_tree(void **state)
-{
-	struct fw_item item = read_item(FW_KIND_POD,
-					"{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"shop\","
-					"\"resourceVersion\":\"17\"}}",
-					true);
-
-	(void)state;
-	assert_non_null(item.tree);
-	assert_string_equal(item.name, "web-0");
-	assert_string_equal(item.namespace, "shop");
-	assert_string_equal(item.version, "17");
-	assert_false(item.initial_end);
-	fw_item_done(&item);
-	assert_null(item.tree);
-}
-
-static void a_bookmark_tells_the_end_of_what_existed(void **state)
-{
-	struct fw_item item = read_item(FW_KIND_POD,
-					"{\"metadata\":{\"resourceVersion\":\"9\",\"annotations\":{"
-					"\"k8s.io/initial-events-end\":\"true\"}}}",
-					true);
-
-	(void)state;
-	assert_true(item.initial_end);
-	assert_string_equal(item.version, "9");
-	assert_string_equal(item.name, "");
-	fw_item_done(&item);
-}
-
-static void what_cannot_be_read_still_has_its_name(void **state)
-{
-	static const char *const texts[] = {
-		"{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"shop\"},\"spec\":{,}}",
-		"{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"shop\"},\"spec\":{\"a\":"
-		"\"\x01\"}}",
-		"{\"metadata\":{\"name\":\"web-0\",\"namespace\":\"shop\",\"x\":\"cut here",
-		"{\"kind\":\"Pod\",\"metadata\":{\"namespace\":\"shop\",\"name\":\"web-0\"",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		struct fw_item item = read_item(FW_KIND_POD, texts[i], i < 2);
-
-		assert_null(item.tree);
-		assert_string_equal(item.name, "web-0");
-		assert_string_equal(item.namespace, "shop");
-		assert_string_not_equal(item.why, "");
-		fw_item_done(&item);
-	}
-}
-
-static void a_name_that_is_none_is_not_handed_on(void **state)
-{
-	static const char *const texts[] = {
-		"{\"metadata\":{\"name\":\"../web\",\"namespace\":\"shop\"}}",
-		"{\"metadata\":{\"name\":\"web\",\"namespace\":\"shop.bank\"}}",
-		"{\"metadata\":{\"name\":\"web\\u0000x\",\"namespace\":\"shop\"}}",
-		"{\"metadata\":{\"name\":7}}",
-		"{\"metadata\":[]}",
-		"{}",
-		"7",
-		"null",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		struct fw_item item = read_item(FW_KIND_POD, texts[i], true);
-
-		assert_string_equal(item.name, "");
-		assert_string_equal(item.namespace, "");
-		fw_item_done(&item);
-	}
-}
-
-static void only_decimal_versions_are_compared(void **state)
-{
-	(void)state;
-	assert_int_equal(fw_version_number("123456789012345678"), 123456789012345678);
-	assert_int_equal(fw_version_number(""), 0);
-	assert_int_equal(fw_version_number("12a"), 0);
-	assert_int_equal(fw_version_number("-1"), 0);
-	assert_int_equal(fw_version_number("1234567890123456789"), 0);
-}
-
-static void a_status_tells_code_reason_and_when_to_come_back(void **state)
-{
-	static const char text[] = "{\"kind\":\"Status\",\"code\":429,\"reason\":"
-				   "\"TooManyRequests\",\"message\":\"m\","
-				   "\"details\":{\"retryAfterSeconds\":7}}";
-	struct fw_status status;
-
-	(void)state;
-	fw_status_read(text, strlen(text), &status);
-	assert_int_equal(status.code, 429);
-	assert_int_equal(status.retry_after, 7);
-	assert_string_equal(status.reason, "TooManyRequests");
-	assert_string_equal(status.message, "m");
-	fw_status_read("<html>", 6, &status);
-	assert_int_equal(status.code, 0);
-	assert_string_equal(status.reason, "");
-	fw_status_read("{\"code\":-3,\"details\":{\"retryAfterSeconds\":1e99}}", 47, &status);
-	assert_int_equal(status.code, 0);
-	assert_int_equal(status.retry_after, 0);
-}
-
-static void a_list_without_a_version_is_none(void **state)
-{
-	char version[FW_VERSION_MAX + 1] = "old", *next = NULL;
-
-	(void)state;
-	assert_int_equal(fw_list_read("{\"continue\":\"x\"}", 16, version, &next), -EINVAL);
-	assert_string_equal(version, "old");
-	assert_null(next);
-	assert_int_equal(
-		fw_list_read("{\"resourceVersion\":\"5\",\"continue\":\"x\"}", 38, version, &next),
-		0);
-	assert_string_equal(version, "5");
-	assert_string_equal(next, "x");
-	assert_int_equal(fw_list_read("{\"resourceVersion\":\"6\"}", 23, version, &next), 0);
-	assert_string_equal(next, "");
-	free(next);
-}
-
 /* known.h: two streams may tell of one pod */
 
 static struct fw_known_object *tell(struct fw_known *known, unsigned int stream, uint64_t order,
@@ -267,6 +132,14 @@ static void names_of_other_namespaces_are_other_objects(void **state)
 }
 
 /* closed.h */
+
+static struct fw_item read_item(enum fw_kind kind, const char *text, bool whole)
+{
+	struct fw_item item;
+
+	fw_item_read(kind, text, strlen(text), whole, &item);
+	return item;
+}
 
 static void a_policy_that_cannot_be_read_isolates_its_namespace(void **state)
 {
@@ -495,13 +368,6 @@ int main(void)
 		cmocka_unit_test(the_first_attempt_waits_not_at_all),
 		cmocka_unit_test(each_failure_doubles_the_wait_up_to_a_limit_with_jitter),
 		cmocka_unit_test(a_server_is_never_asked_before_its_time),
-		cmocka_unit_test(an_item_has_names_a_version_and_a_tree),
-		cmocka_unit_test(a_bookmark_tells_the_end_of_what_existed),
-		cmocka_unit_test(what_cannot_be_read_still_has_its_name),
-		cmocka_unit_test(a_name_that_is_none_is_not_handed_on),
-		cmocka_unit_test(only_decimal_versions_are_compared),
-		cmocka_unit_test(a_status_tells_code_reason_and_when_to_come_back),
-		cmocka_unit_test(a_list_without_a_version_is_none),
 		cmocka_unit_test(the_higher_version_is_in_force_whoever_tells_it),
 		cmocka_unit_test(a_delete_that_uncovers_an_unread_version_is_told),
 		cmocka_unit_test(names_of_other_namespaces_are_other_objects),

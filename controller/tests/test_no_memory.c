@@ -124,7 +124,7 @@ static void take_error(unsigned int document, unsigned int line, enum fw_kind ki
 
 static int decode_and_put(struct run *run)
 {
-	struct fw_decode_handler handler = {
+	const struct fw_decode_handler handler = {
 		.object = take_object, .error = take_error, .context = run};
 	int r = fw_model_new(&run->model);
 

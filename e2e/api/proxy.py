@@ -20,7 +20,7 @@ from fakeapi import FakeApi  # noqa: E402
 class ProxyApi(FakeApi):
     def __init__(self, plane, tls, netns):
         self.plane, self.writer, self.writing = plane, Client(plane), threading.Lock()
-        self.upstream = set()
+        self.upstream, self.without = set(), ()  # without: parameters that the server is not to see
         super().__init__(tls=tls, netns=netns)
         self.floor = 0
 
@@ -94,7 +94,8 @@ class ProxyApi(FakeApi):
         headers = {"Accept": "application/json", "Connection": "close"}
         if "Authorization" in request.headers:
             headers["Authorization"] = request.headers["Authorization"]
-        connection.request("GET", request.resource + "?" + urllib.parse.urlencode(request.query), headers=headers)
+        query = {name: value for name, value in request.query.items() if name not in request.server.api.without}
+        connection.request("GET", request.resource + "?" + urllib.parse.urlencode(query), headers=headers)
         response = connection.getresponse()
         if not begun:
             request.send_response(response.status)

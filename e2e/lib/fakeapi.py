@@ -52,6 +52,7 @@ class Request(BaseHTTPRequestHandler):
     """One request; the methods below are what faults are made of."""
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True  # a head and a body are two writes: the second would wait for the client's receipt
 
     def log_message(self, *_):
         pass
