@@ -176,22 +176,50 @@ static int compare_addresses(const void *left, const void *right)
 			     &((const struct fw_node_address *)right)->ip);
 }
 
-static int list_nodes(struct fw_compiler *compiler)
+static int add_node_ips(struct fw_compiler *compiler, const struct fw_ip *ips, size_t count)
 {
-	size_t unique = 0;
+	int r = FW_ROOM(&compiler->node_ips, count);
+
+	for (size_t i = 0; !r && i < count; i++)
+		compiler->node_ips.items[compiler->node_ips.count++] =
+			(struct fw_node_address){.ip = ips[i]};
+	return r;
+}
+
+static bool in_pod_range(const struct fw_model *model, const struct fw_ip *ip)
+{
+	const struct fw_prefix *ranges;
+	size_t count = fw_model_pod_ranges(model, &ranges);
+
+	for (size_t i = 0; i < count; i++)
+		if (fw_prefix_contains(&ranges[i], ip))
+			return true;
+	return false;
+}
+
+/*
+ * The nodes' addresses, and those that this node holds in a pod range: a gateway of pods is no pod
+ * that is not known yet. Its other ones are what they are anywhere (edge case 29: a service's may
+ * stand on a device of its own).
+ */
+static int list_nodes(struct fw_compiler *compiler, const struct fw_model *model)
+{
+	const struct fw_ip *own;
+	size_t unique = 0, count = fw_model_own_addresses(model, &own);
+	int r = 0;
 
 	compiler->node_ips.count = 0;
-	for (size_t i = 0; i < compiler->nodes.count; i++) {
+	for (size_t i = 0; !r && i < compiler->nodes.count; i++) {
 		const struct fw_node_object *node =
 			(const struct fw_node_object *)compiler->nodes.rows[i].object;
-		int r = FW_ROOM(&compiler->node_ips, node->ip_count);
 
-		if (r)
-			return r;
-		for (size_t k = 0; k < node->ip_count; k++)
-			compiler->node_ips.items[compiler->node_ips.count++] =
-				(struct fw_node_address){.ip = node->ips[k]};
+		r = add_node_ips(compiler, node->ips, node->ip_count);
 	}
+	for (size_t i = 0; !r && i < count; i++)
+		if (in_pod_range(model, &own[i]))
+			r = add_node_ips(compiler, &own[i], 1);
+	if (r)
+		return r;
 	if (compiler->node_ips.count)
 		qsort(compiler->node_ips.items, compiler->node_ips.count,
 		      sizeof(struct fw_node_address), compare_addresses);
@@ -202,6 +230,7 @@ static int list_nodes(struct fw_compiler *compiler)
 			rows[unique++] = rows[i];
 	}
 	compiler->node_ips.count = unique;
+	compiler->own_version = fw_model_own_version(model);
 	return 0;
 }
 
@@ -212,8 +241,8 @@ static int classify_nodes(struct fw_compiler *compiler, const struct fw_model *m
 	int r = fw_track_update(&compiler->nodes, model, FW_KIND_NODE, &ops,
 				&compiler->nodes_changed);
 
-	if (!r && compiler->nodes_changed)
-		r = list_nodes(compiler);
+	if (!r && (compiler->nodes_changed || compiler->own_version != fw_model_own_version(model)))
+		r = list_nodes(compiler, model);
 	for (size_t i = 0; !r && i < compiler->node_ips.count; i++) {
 		struct fw_node_address *row = &compiler->node_ips.items[i];
 

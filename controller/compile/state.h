@@ -263,6 +263,7 @@ struct fw_compiler {
 	struct fw_track nodes;
 	FW_LIST(struct fw_node_address) node_ips;
 	bool nodes_changed;
+	uint64_t own_version; /* of the model's own addresses, as listed */
 
 	struct fw_htab class_table;
 	struct fw_peer_class *world, *unknown;

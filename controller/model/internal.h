@@ -65,7 +65,9 @@ struct fw_model_state {
 	struct fw_prefix *ranges; /* configured and every node's, sorted, unique */
 	size_t range_count;
 	char *node_name;
-	uint64_t revision;
+	struct fw_ip *own; /* this node's, sorted, unique */
+	size_t own_count;
+	uint64_t own_version, revision;
 };
 
 /* Lists are sorted on demand behind const functions: the state is reached by pointer. */

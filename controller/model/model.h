@@ -277,6 +277,15 @@ size_t fw_model_pod_ranges(const struct fw_model *model,
 			   const struct fw_prefix **ret_ranges); /* with every Node's */
 int fw_model_set_node_name(struct fw_model *model, const char *name);
 const char *fw_model_node_name(const struct fw_model *model);
+/*
+ * Addresses that this node holds itself, whatever its Node object says: the gateways of its pods,
+ * to which what comes through a node port is masqueraded. Copied, in any order, repeated or not;
+ * the same set again is no change.
+ */
+int fw_model_set_own_addresses(struct fw_model *model, const struct fw_ip *ips, size_t count);
+size_t fw_model_own_addresses(const struct fw_model *model,
+			      const struct fw_ip **ret_ips); /* sorted, unique */
+uint64_t fw_model_own_version(const struct fw_model *model); /* counts changes of the set */
 
 /* Counts every change; equal revisions mean equal content. */
 uint64_t fw_model_revision(const struct fw_model *model);

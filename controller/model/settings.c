@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is configured rather than watched: this node's name, the pod ranges; with the ranges that
- * Nodes announce. In: copies of settings. Out: one sorted list of unique ranges. A setter that
- * fails leaves the old setting.
+ * What is configured or found rather than watched: this node's name and addresses, the pod ranges;
+ * with the ranges that Nodes announce. In: copies of settings. Out: sorted lists without repeats. A
+ * setter that fails leaves the old setting.
  */
 #include "model/internal.h"
 
@@ -100,4 +100,45 @@ int fw_model_set_node_name(struct fw_model *model, const char *name)
 const char *fw_model_node_name(const struct fw_model *model)
 {
 	return model->state->node_name;
+}
+
+static int compare_ips(const void *a, const void *b)
+{
+	return fw_ip_compare(a, b);
+}
+
+int fw_model_set_own_addresses(struct fw_model *model, const struct fw_ip *ips, size_t count)
+{
+	struct fw_model_state *state = model->state;
+	_cleanup_free_ struct fw_ip *copy = calloc(count + 1, sizeof(*copy));
+	size_t unique = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	if (count)
+		memcpy(copy, ips, count * sizeof(*copy));
+	qsort(copy, count, sizeof(*copy), compare_ips);
+	for (size_t i = 0; i < count; i++)
+		if (!unique || !fw_ip_equal(&copy[unique - 1], &copy[i]))
+			copy[unique++] = copy[i];
+	if (unique == state->own_count &&
+	    (!unique || !memcmp(copy, state->own, unique * sizeof(*copy))))
+		return 0;
+	free(state->own);
+	state->own = TAKE_PTR(copy);
+	state->own_count = unique;
+	state->own_version++;
+	state->revision++;
+	return 0;
+}
+
+size_t fw_model_own_addresses(const struct fw_model *model, const struct fw_ip **ret_ips)
+{
+	*ret_ips = model->state->own;
+	return model->state->own_count;
+}
+
+uint64_t fw_model_own_version(const struct fw_model *model)
+{
+	return model->state->own_version;
 }

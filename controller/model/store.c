@@ -339,6 +339,7 @@ void fw_model_free(struct fw_model **model)
 		free(m->state->configured);
 		free(m->state->ranges);
 		free(m->state->node_name);
+		free(m->state->own);
 		free(m->state);
 	}
 	free(m);

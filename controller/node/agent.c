@@ -113,6 +113,7 @@ static void on_check(evutil_socket_t fd, short what, void *context)
 {
 	(void)fd;
 	(void)what;
+	fw_agent_see_addresses(context);
 	fw_agent_check_some(context);
 }
 
@@ -202,6 +203,8 @@ static int make_model(struct fw_agent *agent, struct fw_err *err)
 					    agent->options.pod_cidr_count);
 	if (r == 0)
 		r = fw_compiler_new(&agent->compiler);
+	if (r == 0)
+		fw_agent_see_addresses(agent);
 	return r < 0 ? fw_err_errno(err, r, "model") : 0;
 }
 

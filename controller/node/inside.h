@@ -91,6 +91,9 @@ uint64_t fw_agent_wall(void); /* CLOCK_REALTIME */
 void fw_agent_log(struct fw_agent *agent, enum fw_log_level level, const char *format, ...)
 	FW_PRINTF(3, 4);
 
+/* local.c: tells the model of the addresses that this node holds; a failure is logged, the last
+ * ones stay. */
+void fw_agent_see_addresses(struct fw_agent *agent);
 /* privilege.c: -EPERM with a text that names each capability that is missing. */
 int fw_agent_check_privilege(struct fw_err *err);
 

@@ -288,6 +288,7 @@ int fw_agent_add(struct fw_agent *agent, const struct fw_sandbox_info *info, uns
 	if (r < 0)
 		return r;
 	endpoint->unseen = true;
+	fw_agent_see_addresses(agent); /* the first pod brings its gateway with it */
 	/* an ADD that began before our programs were pinned has attached those before them */
 	endpoint->outdated = fw_agent_wall() - agent->programs_ns < ADD_LONGEST_NS;
 	(void)event_add(agent->see, &soon);

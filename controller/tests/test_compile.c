@@ -275,6 +275,34 @@ static void test_38_unknown_pod_is_in_no_block(void **state)
 	end(&w);
 }
 
+/* What the own node masquerades has the address of the gateway of the pods. */
+static void test_19_the_gateway_of_the_own_pods_is_no_unknown_pod(void **state)
+{
+	static const char *const texts[] = {"10.1.0.254", "8.8.8.8", "10.1.0.254", "10.1.0.2"};
+	struct fw_ip own[4];
+	struct world w;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(fw_ip_parse(texts[i], &own[i], NULL), 0);
+	start(&w, POLICY("{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.1.0.254/32}}]}, "
+			 "{from: [{podSelector: {}}], ports: [{port: 7}]}]}"));
+	DENIED(FROM("10.1.0.254", 6, 80));
+	assert_int_equal(fw_model_set_own_addresses(w.model, own, 4), 0);
+	compile(&w);
+	ALLOWED(FROM("10.1.0.254", 6, 80));
+	DENIED(FROM("10.1.0.9", 6, 80));
+	ALLOWED(FROM("10.1.0.2", 6, 7)); /* a pod that the source tells of is that pod */
+	DENIED(FROM("10.1.0.2", 6, 80));
+	assert_int_equal(fw_model_own_version(w.model), 1);
+	assert_int_equal(fw_model_set_own_addresses(w.model, own, 4), 0);
+	assert_int_equal(fw_model_own_version(w.model), 1);
+	assert_int_equal(fw_model_set_own_addresses(w.model, NULL, 0), 0);
+	compile(&w);
+	DENIED(FROM("10.1.0.254", 6, 80));
+	end(&w);
+}
+
 static const char services[] =
 	"{apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: {clusterIP: "
 	"10.96.0.1,"
@@ -546,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_21_host_network_is_no_subject_and_no_peer),
 		cmocka_unit_test(test_families_never_mix),
 		cmocka_unit_test(test_38_unknown_pod_is_in_no_block),
+		cmocka_unit_test(test_19_the_gateway_of_the_own_pods_is_no_unknown_pod),
 		cmocka_unit_test(test_24_to_30_services),
 		cmocka_unit_test(test_33_a_cluster_address_given_to_another_service),
 		cmocka_unit_test(test_24_draining_backends_when_none_is_ready),
