@@ -13,25 +13,6 @@
 
 #define NONE UINT32_MAX
 
-static const struct fw_address_row *find_address(const struct fw_tables *tables,
-						 const struct fw_ip *ip)
-{
-	size_t low = 0, high = tables->addresses_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = fw_ip_compare(&tables->addresses[middle].ip, ip);
-
-		if (!order)
-			return &tables->addresses[middle];
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
 /* By bits alone, as a longest-prefix trie compares. */
 static bool trie_holds(const struct fw_prefix *prefix, const struct fw_ip *ip)
 {
@@ -242,7 +223,7 @@ static bool judge_service(const struct fw_tables *tables, const struct fw_questi
 void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *question,
 		     struct fw_answer *ret_answer)
 {
-	const struct fw_address_row *address = find_address(tables, &question->remote);
+	const struct fw_address_row *address = fw_emitted_address(tables, &question->remote);
 	const struct fw_prefix_row *prefix =
 		address ? NULL : find_prefix(tables, &question->remote);
 	uint32_t class = address  ? address->peer_class
