@@ -202,6 +202,8 @@ static int row_of(struct fw_cells *cells, const struct fw_cells_plan *plan, uint
 	for (uint32_t i = plan->first_cell[index]; i < plan->first_cell[index + 1]; i++)
 		row.flags |= plan->tables->cells[i].direction == FW_INGRESS ? FW_SUBJECT_CELLS_IN
 									    : FW_SUBJECT_CELLS_OUT;
+	if (from->open[FW_EGRESS])
+		row.flags |= FW_SUBJECT_OPEN_OUT;
 	if (r == 0)
 		*ret_row = row;
 	return r;
@@ -219,7 +221,8 @@ static bool compatible(struct fw_cells *cells, const struct fw_cells_plan *plan,
 
 	if (!turn) /* came round: no mark of old may look like ours */
 		memset(cells->scratch_mark, 0xff, cells->scratch_size * sizeof(uint32_t));
-	if (memcmp(entry->row.otherwise, row->otherwise, sizeof(row->otherwise)))
+	if (memcmp(entry->row.otherwise, row->otherwise, sizeof(row->otherwise)) ||
+	    (entry->row.flags ^ row->flags) & FW_SUBJECT_OPEN_OUT)
 		return false;
 	for (uint32_t i = 0; i < entry->count; i++) {
 		cells->scratch[entry->cells[i].peer] = entry->cells[i].slice;

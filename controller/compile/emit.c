@@ -92,10 +92,12 @@ static int emit_side(struct fw_compiler *compiler, struct fw_tables *tables, uin
 	int r = use_decision(compiler, tables, side->otherwise, &row->otherwise[direction]);
 
 	row->isolated[direction] = side->isolated;
+	row->open[direction] = side->otherwise->row.verdict == FW_VERDICT_ALLOW;
 	for (size_t i = 0; !r && i < side->cells.count; i++) {
 		struct fw_program *program = side->cells.items[i].program;
 
 		r = use_program(compiler, tables, program);
+		row->open[direction] &= !program->refuses;
 		cells[i] = (struct fw_cell_row){
 			.subject = subject,
 			.direction = direction,

@@ -156,16 +156,19 @@ static bool has_ports(uint8_t protocol)
 	return protocol == FW_PROTO_TCP || protocol == FW_PROTO_UDP || protocol == FW_PROTO_SCTP;
 }
 
-/* Echo and the like to a service: no backend is meant; only an isolated pod is refused. */
-static void judge_without_port(const struct fw_tables *tables, const struct fw_question *question,
-			       struct fw_answer *ret_answer)
+/*
+ * Where no backend is asked about: a pod that may reach everybody goes on to kube-proxy, another
+ * one is refused.
+ */
+static void judge_unasked(const struct fw_tables *tables, const struct fw_question *question,
+			  enum fw_decision_builtin refused, struct fw_answer *ret_answer)
 {
-	uint32_t otherwise = tables->subjects[question->subject].otherwise[FW_EGRESS];
+	const struct fw_subject_row *subject = &tables->subjects[question->subject];
 
-	if (allows(tables, otherwise))
-		answer_decision(tables, otherwise, ret_answer);
+	if (subject->open[FW_EGRESS])
+		answer_decision(tables, subject->otherwise[FW_EGRESS], ret_answer);
 	else
-		answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
+		answer_builtin(refused, ret_answer);
 }
 
 /*
@@ -191,7 +194,7 @@ static void judge_groups(const struct fw_tables *tables, const struct fw_questio
 		}
 	}
 	if (first == NONE)
-		answer_builtin(FW_DECIDED_SERVICE_EMPTY, ret_answer);
+		judge_unasked(tables, question, FW_DECIDED_SERVICE_EMPTY, ret_answer);
 	else
 		answer_decision(tables, first, ret_answer);
 }
@@ -209,12 +212,12 @@ static bool judge_service(const struct fw_tables *tables, const struct fw_questi
 		if (ports) /* edge case 30 */
 			answer_builtin(FW_DECIDED_SERVICE_PORT, ret_answer);
 		else
-			judge_without_port(tables, question, ret_answer);
+			judge_unasked(tables, question, FW_DECIDED_SERVICE_PORT, ret_answer);
 		return true;
 	}
 	ret_answer->service = (uint32_t)(row - tables->services);
 	if (row->state == FW_SERVICE_WIDE)
-		answer_builtin(FW_DECIDED_SERVICE_WIDE, ret_answer);
+		judge_unasked(tables, question, FW_DECIDED_SERVICE_WIDE, ret_answer);
 	else
 		judge_groups(tables, question, row, ret_answer);
 	return true;

@@ -197,6 +197,15 @@ static bool is_program(const void *item, const void *wanted)
 	return true;
 }
 
+static bool refuses(const struct fw_program_span *spans, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (spans[i].decision->row.verdict != FW_VERDICT_ALLOW)
+			return true;
+	}
+	return false;
+}
+
 int fw_program_intern(struct fw_compiler *compiler, struct fw_program_span *spans, size_t count,
 		      struct fw_program **ret_program)
 {
@@ -217,6 +226,7 @@ int fw_program_intern(struct fw_compiler *compiler, struct fw_program_span *span
 			program->hash = hash;
 			program->count = (uint32_t)count;
 			memcpy(program->spans, spans, count * sizeof(*spans));
+			program->refuses = refuses(spans, count);
 			program->refs = 1;
 			*ret_program = program;
 			return 0;

@@ -99,6 +99,7 @@ struct fw_program {
 	uint32_t stamp, index;
 	uint64_t hash;
 	uint32_t count;
+	bool refuses; /* some span does not allow */
 	struct fw_program_span spans[];
 };
 

@@ -57,6 +57,7 @@ struct fw_subject_row {
 	const char *label;     /* canonical text: the objects that select it */
 	uint32_t otherwise[2]; /* by fw_direction: index of decision */
 	bool isolated[2];
+	bool open[2];	    /* everything is allowed, whoever the peer is */
 	const char *broken; /* not NULL: fails closed, which object and field */
 };
 

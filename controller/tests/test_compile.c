@@ -443,6 +443,8 @@ static void test_more_kinds_of_backends_than_fit(void **state)
 	add(&w, "{apiVersion: v1, kind: Service, metadata: {name: wide, namespace: shop}, spec: "
 		"{clusterIP: 10.96.0.7,"
 		" ports: [{port: 80}]}}\n");
+	add(&w, POLICY("{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: "
+		       "[{to: [{podSelector: {matchLabels: {app: db}}}]}]}"));
 	for (int ports = 8; ports <= 9; ports++) {
 		for (int i = 0; i < ports; i++) {
 			at = snprintf(yaml, sizeof(yaml),
@@ -457,6 +459,7 @@ static void test_more_kinds_of_backends_than_fit(void **state)
 			add(&w, yaml);
 		}
 		compile(&w);
+		ALLOWED(ask(&w, "db", FW_EGRESS, "10.96.0.7", 6, 80).verdict); /* not isolated */
 		if (ports == 8) {
 			ALLOWED(TO("10.96.0.7", 6, 80));
 			assert_int_equal(w.tables->problems_count, 0);

@@ -15,15 +15,19 @@ static __always_inline int fw_service_has_ports(__u8 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == FW_PROTOCOL_SCTP;
 }
 
-/* Echo and the like: no backend is meant, so only a pod whose egress is isolated is refused. */
-static __always_inline __u32 fw_service_without_port(const struct fw_policy_ask *ask)
+/*
+ * Where no backend is asked about: echo and the like, a service that has none, one whose kinds do
+ * not fit. A pod that may reach everybody goes on to kube-proxy, which answers as it does without
+ * us; another one is refused.
+ */
+static __always_inline __u32 fw_service_unasked(const struct fw_policy_ask *ask, __u32 refused)
 {
 	__u32 row = ask->subject;
 	struct fw_subject *subject = bpf_map_lookup_elem(&fw_subjects, &row);
 
-	if (subject && (subject->otherwise[FW_EGRESS] & FW_DECISION_ALLOW))
+	if (subject && (subject->flags & FW_SUBJECT_OPEN_OUT))
 		return subject->otherwise[FW_EGRESS];
-	return FW_DECIDED_SERVICE_PORT;
+	return refused;
 }
 
 #define FW_SERVICE_NOT_MEANT 0xffffffffu /* no decision: judge the address as what else it is */
@@ -81,11 +85,13 @@ FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, _
 {
 	struct fw_service_key key = {};
 	struct fw_service *service;
+	__u32 decision = FW_DECIDED_SERVICE_WIDE;
 
 	if (!p || !ask)
 		return FW_DECIDED_LOCKED;
 	if (!fw_service_has_ports(p->protocol))
-		return shared ? FW_SERVICE_NOT_MEANT : fw_service_without_port(ask);
+		return shared ? FW_SERVICE_NOT_MEANT
+			      : fw_service_unasked(ask, FW_DECIDED_SERVICE_PORT);
 	key.port = FW_KEY_REMOTE(&p->key);
 	key.protocol = p->protocol;
 	__builtin_memcpy(key.addr, &p->key.remote, 16);
@@ -93,9 +99,11 @@ FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, _
 	if (!service)
 		return shared ? FW_SERVICE_NOT_MEANT : FW_DECIDED_SERVICE_PORT;
 	p->service = service->id;
-	if (service->state == FW_SERVICE_WIDE)
-		return FW_DECIDED_SERVICE_WIDE;
-	return fw_service_groups(p, ask, service);
+	if (service->state != FW_SERVICE_WIDE)
+		decision = fw_service_groups(p, ask, service);
+	if (decision == FW_DECIDED_SERVICE_WIDE || decision == FW_DECIDED_SERVICE_EMPTY)
+		return fw_service_unasked(ask, decision);
+	return decision;
 }
 
 #endif

@@ -208,6 +208,10 @@ static inline void fixture_cell(int direction, uint32_t peer_class, const struct
 	for (uint32_t i = 0; i < count; i++)
 		fx->ranges[fx->next_range++] = ranges[i];
 	fx->subject->flags |= (__u32)FW_SUBJECT_CELLS_IN << direction;
+	for (uint32_t i = 0; i < count && direction == FW_EGRESS; i++) {
+		if (!(ranges[i].decision & FW_DECISION_ALLOW))
+			fx->subject->flags &= ~(__u32)FW_SUBJECT_OPEN_OUT;
+	}
 	assert(bpf_map_update_elem(bpf_map__fd(fx->skel->maps.fw_cells), &key, &cell, BPF_ANY) ==
 	       0);
 }
@@ -240,7 +244,7 @@ static inline void fixture_default(uint32_t in, uint32_t out)
 {
 	fx->subject->otherwise[FW_INGRESS] = in;
 	fx->subject->otherwise[FW_EGRESS] = out;
-	fx->subject->flags = 0;
+	fx->subject->flags = out & FW_DECISION_ALLOW ? FW_SUBJECT_OPEN_OUT : 0;
 	fx->next_range = 0;
 	fixture_bump();
 }

@@ -66,6 +66,9 @@ static void service_empty(void **state)
 		expect(to_service(family, 1, 82), FW_REASON_SERVICE_EMPTY);
 		expect_record(FW_EVENT_DENY, FW_REASON_SERVICE_EMPTY);
 		assert_int_equal(fx->events[0].service, 6);
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT); /* kube-proxy refuses it */
+		expect(to_service(family, 2, 82), FW_REASON_POLICY_ALLOW);
+		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
 	}
 }
 
@@ -214,5 +217,11 @@ static void service_wide(void **state)
 		services(family);
 		expect(to_service(family, 1, 83), FW_REASON_SERVICE_WIDE);
 		expect_record(FW_EVENT_DENY, FW_REASON_SERVICE_WIDE);
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		fx->subject->flags = 0; /* and yet it is kept from some */
+		expect(to_service(family, 2, 83), FW_REASON_SERVICE_WIDE);
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		expect(to_service(family, 3, 83), FW_REASON_POLICY_ALLOW);
+		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
 	}
 }

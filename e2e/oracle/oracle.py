@@ -451,23 +451,24 @@ def judge_egress(world, subject, address, protocol, port):
     if not only_service:
         return judge_address(world, subject, EGRESS, address, protocol, port)
     if protocol not in PORTED:
-        return judge_service_without_ports(world, subject, address, protocol, port)
+        return judge_service_without_backend(world, subject, "no such service port")
     return Outcome(DENY, {"no such service port"}, service=True)
 
 
-def judge_service_without_ports(world, subject, address, protocol, port):
-    """A service has no such protocol: a pod that egress isolates does not reach it, another one is not judged."""
+def judge_service_without_backend(world, subject, why):
+    """Nobody is there to be judged: a pod that egress isolates is refused; another one may send anything anywhere, and
+    learns from kube-proxy what becomes of it."""
     enforced = [p for p in world.policies if not p.audit]
     enforced = without_replaced(enforced, enforced)
     if any(p.namespace == subject.namespace and EGRESS in p.types and matches(p.selector, subject.labels)
            for p in enforced):
-        return Outcome(DENY, {"no such service port"}, service=True)
+        return Outcome(DENY, {why}, service=True)
     return Outcome(ALLOW, {"no rule matched"}, service=True)
 
 
 def judge_backends(world, subject, backends, protocol):
     if not backends:
-        return Outcome(DENY, {"service has no backend"}, service=True)
+        return judge_service_without_backend(world, subject, "service has no backend")
     verdicts, rules, own, whole = set(), set(), False, set()
     for address, port in backends:
         one = judge_address(world, subject, EGRESS, address, protocol, port)

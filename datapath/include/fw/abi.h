@@ -202,6 +202,7 @@ enum fw_decision_builtin {
 /* fw_subjects: array. What holds for a pod's direction where no cell says otherwise. */
 #define FW_SUBJECT_CELLS_IN  0x1 /* there are cells for FW_INGRESS: look there first */
 #define FW_SUBJECT_CELLS_OUT 0x2
+#define FW_SUBJECT_OPEN_OUT  0x4 /* whatever leaves is allowed, whoever gets it */
 
 struct fw_subject {
 	__u32 otherwise[2]; /* decision by fw_direction */
