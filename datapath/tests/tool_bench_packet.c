@@ -147,7 +147,7 @@ static void denied_again(int family, int way)
 	bench_measure(figure, list, PER_ROUND, 0.8);
 }
 
-/* --- 10,000 entries of policy against one --- */
+/* --- 10,000 entries of policy against one; eight ranges of the peer's entry against one --- */
 
 static int compare(const void *left, const void *right)
 {
@@ -164,18 +164,26 @@ static double median(double *values, int count)
 
 /* The tables of both worlds: the first row of each is the one that the packets meet. */
 struct entries {
+	struct fw_cell peer[2]; /* the peer's own cell in the small world, and in the big one */
+	bool more;		/* the big world has the other rows, too */
 	struct fw_cell_key keys[ENTRIES];
 	struct fw_cell cells[ENTRIES];
 	struct fw_ip addresses[ENTRIES];
 	struct fw_peer peers[ENTRIES];
 };
 
-static void entries_make(struct entries *e, int family, int way)
+static const struct fw_cell one_range = {.first = 0, .count = 1}, /* all of TCP, both */
+	eight_ranges = {.first = 1, .count = 8};
+
+static void entries_make(struct entries *e, int family, int way, bool more)
 {
+	e->more = more;
+	e->peer[0] = more ? eight_ranges : one_range;
+	e->peer[1] = eight_ranges;
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		e->keys[i] = (struct fw_cell_key){.subject = i ? 100 + i : SUBJECT,
 						  .peer = PEER_CLASS << 1 | (uint32_t)way};
-		e->cells[i] = (struct fw_cell){.first = 1, .count = 8};
+		e->cells[i] = eight_ranges;
 		e->addresses[i] = ip_of(family == 4 ? "10.77.0.0" : "fd00:77::");
 		e->addresses[i].b[14] = (uint8_t)(i >> 8);
 		e->addresses[i].b[15] = (uint8_t)i;
@@ -184,24 +192,23 @@ static void entries_make(struct entries *e, int family, int way)
 	e->addresses[0] = ip_of(family == 4 ? PEER4 : PEER6);
 }
 
-/* 9,999 more cells and addresses, and eight ranges in the peer's own cell; or one of each alone. */
+/* The big world or the small one: 9,999 more cells and addresses or none, and the peer's cell. */
 static void entries_fill(struct entries *e, bool big)
 {
 	LIBBPF_OPTS(bpf_map_batch_opts, options);
 	int cells = bpf_map__fd(fx->skel->maps.fw_cells);
 	int addresses = bpf_map__fd(fx->skel->maps.fw_addresses);
-	struct fw_cell one = {.first = 0, .count = 1};
 	uint32_t rest = ENTRIES - 1, rest_too = ENTRIES - 1;
 
-	if (big) {
+	if (e->more && big) {
 		assert(!bpf_map_update_batch(cells, e->keys + 1, e->cells + 1, &rest, &options));
 		assert(!bpf_map_update_batch(addresses, e->addresses + 1, e->peers + 1, &rest_too,
 					     &options));
-	} else {
+	} else if (e->more) {
 		assert(!bpf_map_delete_batch(cells, e->keys + 1, &rest, &options));
 		assert(!bpf_map_delete_batch(addresses, e->addresses + 1, &rest_too, &options));
 	}
-	assert(!bpf_map_update_elem(cells, e->keys, big ? e->cells : &one, BPF_ANY));
+	assert(!bpf_map_update_elem(cells, e->keys, &e->peer[big], BPF_ANY));
 	fixture_bump(); /* as every change of policy does */
 }
 
@@ -215,7 +222,8 @@ static void entries_ranges(uint32_t decision)
 }
 
 /* Both worlds by turns, each time the smallest of some rounds: what else the machine does in a
- * second meets both. list: empty, ours with one entry, ours with all; one entry is left. */
+ * second meets both. list: empty, ours in the small world, ours in the big one; the small one is
+ * left. */
 static double entries_measure(struct entries *e, struct contender *list, uint32_t repeat)
 {
 	int rounds = bench.rounds / ENTRIES_TURNS + 1;
@@ -243,7 +251,8 @@ static double entries_measure(struct entries *e, struct contender *list, uint32_
 
 enum { KIND_ESTABLISHED, KIND_NEW, KIND_DENIED };
 
-static void entries(int family, int way, int kind)
+/* `more`: of 10,000 entries against one; else of eight ranges against one, which has no budget. */
+static void entries(int family, int way, int kind, bool more)
 {
 	static const char *const names[] = {"established", "new_flow", "denied"};
 	static struct contender list[3];
@@ -254,17 +263,17 @@ static void entries(int family, int way, int kind)
 	char figure[64];
 	double value;
 
-	snprintf(figure, sizeof(figure), "%s_10k_entries_%s_ipv%d", names[kind],
-		 way ? "from" : "to", family);
+	snprintf(figure, sizeof(figure), "%s_%s_%s_ipv%d", names[kind],
+		 more ? "10k_entries" : "eight_ranges", way ? "from" : "to", family);
 	if (!bench_wants(figure))
 		return;
 	policy(1, decision);
 	entries_ranges(decision);
-	entries_make(&e, family, way);
+	entries_make(&e, family, way, more);
 	for (int i = 1; i < 3; i++)
 		list[i] = known ? bench_plain("ours", ours(way), TCP(family, way, 1000, 80, ACK))
 				: newcomers(family, way, true);
-	list[1].name = "one entry";
+	list[1].name = more ? "one entry" : "one range";
 	list[0] = known ? bench_plain("empty", bench_empty(), list[1].packet)
 			: bench_driven("empty", family, bench_empty(), list[1].packet, NEWCOMERS);
 	if (bench.spin > 0) {
@@ -274,7 +283,7 @@ static void entries(int family, int way, int kind)
 		return;
 	}
 	value = entries_measure(&e, list, repeat);
-	bench_tell_value(figure, value, &list[2], &list[1], list[0].smallest, 1.05);
+	bench_tell_value(figure, value, &list[2], &list[1], list[0].smallest, more ? 1.05 : 0);
 }
 
 /* --- two CPUs --- */
@@ -466,7 +475,9 @@ int main(int argc, char **argv)
 	EACH_WAY(family, way)
 	{
 		for (int kind = KIND_ESTABLISHED; kind <= KIND_DENIED; kind++)
-			entries(family, way, kind);
+			entries(family, way, kind, true);
+		for (int kind = KIND_NEW; kind <= KIND_DENIED; kind++)
+			entries(family, way, kind, false);
 	}
 	EACH_FAMILY(family)
 	{
