@@ -200,7 +200,8 @@ static __always_inline int fw_flow_weak(const struct fw_flow *flow)
 	return (flow->kind & FW_FLOW_FRAGMENT) || !(FW_READ(flow->ev) & FW_DECISION_ALLOW);
 }
 
-/* Upper half: what kind of slot is given up; lower half: its age in jiffies. */
+/* Upper half: what kind of slot is given up; lower half: its age in jiffies, or how many are free.
+ */
 #define FW_WORTH_FREE	   (6ULL << 32)
 #define FW_WORTH_WEAK	   (5ULL << 32)
 #define FW_WORTH_CLOSED	   (4ULL << 32)
@@ -239,12 +240,17 @@ static __always_inline __u64 fw_flow_worth(const struct fw_flow *flow, __u64 ctl
 	return age > (__u64)fw_flow_idle(flow) * fw_hz ? FW_WORTH_EXPIRED | age : 0;
 }
 
-/* The slot of two buckets that is given up most willingly; its ctl goes to *ret_ctl. */
+/*
+ * The slot of a bucket that is given up more willingly than what *ret_worth says; its ctl goes to
+ * *ret_ctl. A free one counts for more the more of its bucket is free: of two buckets the emptier
+ * one is filled, else a table that is half full of flows that stay refuses some new ones already.
+ */
 FW_SUB __u32 fw_flow_choose(struct fw_packet *p, __u32 row, int weak, __u64 *ret_worth,
 			    __u64 *ret_ctl)
 {
 	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
-	__u32 now = (__u32)bpf_jiffies64(), chosen = FW_NO_SLOT, start;
+	__u32 now = (__u32)bpf_jiffies64(), chosen = FW_NO_SLOT, start, free = 0;
+	__u64 best = 0, best_ctl = 0;
 
 	if (!p || !ret_worth || !ret_ctl)
 		return FW_NO_SLOT;
@@ -256,14 +262,19 @@ FW_SUB __u32 fw_flow_choose(struct fw_packet *p, __u32 row, int weak, __u64 *ret
 		struct fw_flow *flow = &bucket->slot[index];
 		__u64 ctl = FW_READ(flow->ctl), worth = fw_flow_worth(flow, ctl, now, weak);
 
-		if (worth <= *ret_worth)
+		free += worth == FW_WORTH_FREE;
+		if (worth <= best)
 			continue;
-		*ret_worth = worth;
-		*ret_ctl = ctl;
+		best = worth;
+		best_ctl = ctl;
 		chosen = row * FW_BUCKET_SLOTS + index;
-		if (worth == FW_WORTH_FREE)
-			break;
 	}
+	if (best == FW_WORTH_FREE)
+		best += free;
+	if (best <= *ret_worth)
+		return FW_NO_SLOT;
+	*ret_worth = best;
+	*ret_ctl = best_ctl;
 	return chosen;
 }
 
@@ -362,11 +373,9 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 	for (int try = 0;; try++) {
 		worth = 0;
 		id = fw_flow_choose(p, fw_flow_bucket1(ep, p->hash), weak, &worth, &ctl);
-		if (worth != FW_WORTH_FREE) {
-			other = fw_flow_choose(p, fw_flow_bucket2(ep, p->hash), weak, &worth, &ctl);
-			if (other != FW_NO_SLOT)
-				id = other;
-		}
+		other = fw_flow_choose(p, fw_flow_bucket2(ep, p->hash), weak, &worth, &ctl);
+		if (other != FW_NO_SLOT)
+			id = other;
 		if (id == FW_NO_SLOT || try == 3)
 			return FW_INSERT_FULL;
 		flow = fw_flow_at(id);
@@ -383,10 +392,20 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 	     (flow->count[0] + flow->count[1]) >> FW_COUNT_BYTES_BITS > 1))
 		fw_emit_evict(ep, p, flow, id, ctl);
 	return fw_flow_publish(ep, p, flow, id, busy,
-			       worth == FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED);
+			       worth >= FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED);
 }
 
-/* The same without a call where the first bucket has a free slot, as nearly always. */
+static __always_inline __u32 fw_flow_used(const struct fw_bucket *bucket)
+{
+	__u32 used = 0;
+
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++)
+		used += (FW_READ(bucket->slot[i].ctl) & FW_CTL_STATE) != FW_CTL_FREE;
+	return used;
+}
+
+/* The same without a call where less than half of the first bucket is used, as nearly always. */
 static __always_inline int fw_flow_insert_here(const struct fw_endpoint *ep, struct fw_packet *p)
 {
 	__u32 row = fw_flow_bucket1(ep, p->hash), start = fw_flow_start(p->hash);
@@ -394,8 +413,10 @@ static __always_inline int fw_flow_insert_here(const struct fw_endpoint *ep, str
 
 	if (!bucket)
 		return FW_INSERT_FULL;
+	if (fw_flow_used(bucket) >= FW_BUCKET_SLOTS / 2)
+		return fw_flow_insert(ep, p);
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
+	for (__u32 i = 0; i < FW_BUCKET_SLOTS / 2; i++) {
 		__u32 index = (start + i) & (FW_BUCKET_SLOTS - 1);
 		struct fw_flow *flow = &bucket->slot[index];
 		__u64 ctl = FW_READ(flow->ctl), busy = fw_flow_busy(p, ctl);

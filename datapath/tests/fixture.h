@@ -38,7 +38,10 @@
 #define PEER_CLASS     20u
 #define ALLOW(id)      (FW_DECISION_ALLOW | (id))
 #define ALLOW_DEFAULT  ALLOW(FW_DECIDED_DEFAULT)
-#define PERCPU_MAX     64
+
+#define PACKETS(flow, way) ((flow)->count[way] >> FW_COUNT_BYTES_BITS)
+#define BYTES(flow, way)   ((flow)->count[way] & FW_COUNT_BYTES_MASK)
+#define PERCPU_MAX	   64
 
 enum program { FROM_CLSACT, TO_CLSACT, FROM_TCX, TO_TCX };
 

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a region does when it fills: who gives way, in which order, and how many are refused before
+ * it is full. In: packets. Out: reasons, records.
+ */
+#include "fixture.h"
+
+static void evicted_flow_tells_its_counters(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		int evicted = 0, records = 0;
+
+		fixture_forget();
+		fx->ep->flow_mask = 0; /* one bucket */
+		for (uint16_t port = 1; port <= 8; port++) {
+			expect(UDP(family, way, port, 6), FW_REASON_POLICY_ALLOW);
+			expect(UDP(family, way, port, 6), FW_REASON_FLOW);
+		}
+		for (uint16_t port = 100; port < 108; port++) {
+			expect(UDP(family, way, port, 6), FW_REASON_POLICY_ALLOW);
+			assert_int_equal(fx->event_count, 2);
+			const struct fw_event *old = &fx->events[0];
+			assert_int_equal(old->type, FW_EVENT_EVICT);
+			assert_int_equal(fx->events[1].type, FW_EVENT_NEW);
+			assert_int_equal(old->flow, fx->events[1].flow);
+			assert_int_not_equal(old->flow_ctl, fx->events[1].flow_ctl);
+			struct fw_ip local;
+			memcpy(&local, old->local, 16);
+			struct fw_ip pod = ip_of(family_text(family, POD4, POD6));
+			assert_true(fw_ip_equal(&local, &pod));
+			evicted += PACKETS(old, way) == 2 || PACKETS(old, way) == 1;
+			records += old->local_port <= 8 ? PACKETS(old, way) == 2
+							: PACKETS(old, way) == 1;
+		}
+		assert_int_equal(evicted, 8);
+		assert_int_equal(records, 8);
+		fx->ep->flow_mask = fx->buckets - 1;
+	}
+}
+
+/* A pod that opens and closes many connections is never refused one because of those it closed. */
+static void closed_connections_give_way_at_once(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		fixture_forget();
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		fx->ep->flow_mask = 0;
+		for (uint16_t port = 1; port <= 8; port++) {
+			expect(TCP(family, way, port, 6, SYN), FW_REASON_POLICY_ALLOW);
+			expect(TCP(family, !way, port, 6, SYN | ACK), FW_REASON_FLOW);
+		}
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_TABLE_FULL); /* all are open */
+		expect(TCP(family, way, 5, 6, FIN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_TABLE_FULL); /* half closed is open */
+		expect(TCP(family, !way, 5, 6, FIN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 9, 6, SYN), FW_REASON_POLICY_ALLOW);
+		assert_int_equal(fx->events[0].type, FW_EVENT_EVICT);
+		assert_int_equal(fx->events[0].local_port, 5);
+	}
+}
+
+static void eviction_order_is_denied_half_open_expired(void **state)
+{
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		fixture_forget();
+		fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+		fx->ep->flow_mask = 0;
+		for (uint16_t port = 1; port <= 8; port++) {
+			if (port == 8) { /* one denied among them */
+				fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
+				expect(TCP(family, way, port, 6, SYN), FW_REASON_POLICY_DENY);
+				fixture_default(ALLOW_DEFAULT, ALLOW_DEFAULT);
+				continue;
+			}
+			expect(TCP(family, way, port, 6, SYN), FW_REASON_POLICY_ALLOW);
+			if (port <= 6)
+				expect(TCP(family, !way, port, 6, SYN | ACK), FW_REASON_FLOW);
+		}
+		expect(TCP(family, way, 20, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* in the denied one's place */
+		expect_record(FW_EVENT_NEW, FW_REASON_POLICY_ALLOW);
+		expect(TCP(family, !way, 20, 6, SYN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 21, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* the half-open one's */
+		assert_int_equal(fx->events[0].local_port, 7);
+		expect(TCP(family, !way, 21, 6, SYN | ACK), FW_REASON_FLOW);
+		expect(TCP(family, way, 22, 6, SYN), FW_REASON_TABLE_FULL); /* the rest is in use */
+		for (uint32_t j = 0; j < 8; j++) {
+			struct fw_flow *slot = &fx->flows[fx->buckets].slot[j];
+			if (slot->local_port == 3)
+				slot->seen -= (FW_IDLE_TCP + 60) * fx->skel->rodata->fw_hz;
+		}
+		expect(TCP(family, way, 22, 6, SYN),
+		       FW_REASON_POLICY_ALLOW); /* but one had expired */
+		assert_int_equal(fx->events[0].local_port, 3);
+		/* a denied flow pushes out nothing that is allowed, and does not block */
+		fixture_default(FW_DECIDED_NOTHING, FW_DECIDED_NOTHING);
+		expect(TCP(family, way, 30, 6, SYN), FW_REASON_POLICY_DENY);
+		expect_record(FW_EVENT_DENY, FW_REASON_POLICY_DENY);
+		assert_int_equal(fx->events[0].flow, FW_NO_SLOT);
+		fx->ep->flow_mask = fx->buckets - 1;
+	}
+}
+
+/* Both sides have spoken. Of any remote port: whatever the multipliers are, they meet all buckets.
+ */
+static uint32_t establish(int family, int way, uint32_t count)
+{
+	uint32_t refused = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t ports[2];
+
+		assert_int_equal(getrandom(ports, sizeof(ports), 0), sizeof(ports));
+		refused += reason_drops(reason_of(TCP(family, way, ports[0], ports[1], SYN)));
+		(void)reason_of(TCP(family, !way, ports[0], ports[1], SYN | ACK));
+	}
+	return refused;
+}
+
+/*
+ * The stated quota is three quarters of the slots: up to there nearly everybody finds a place. A
+ * table that fills its first buckets first refuses 7 to 10 percent of a flood then, and some at a
+ * half.
+ */
+static void few_are_refused_below_the_quota(void **state)
+{
+	const uint32_t slots = fx->buckets * FW_BUCKET_SLOTS;
+
+	(void)state;
+	EACH_WAY(family, way)
+	{
+		for (uint32_t quarters = 2; quarters <= 3; quarters++) {
+			uint32_t refused = 0, established;
+
+			fixture_forget();
+			established = establish(family, way, slots * quarters / 4);
+			for (uint16_t port = 1000; port < 2000; port++)
+				refused +=
+					reason_drops(reason_of(TCP(family, way, port, 443, SYN)));
+			if (established * 100 > slots * quarters / 4 || refused > 20)
+				fail_msg("%u quarters full: refused %u, then %u of 1000", quarters,
+					 established, refused);
+		}
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, fixture_setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(evicted_flow_tells_its_counters),
+		TEST(closed_connections_give_way_at_once),
+		TEST(eviction_order_is_denied_half_open_expired),
+		TEST(few_are_refused_below_the_quota),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
