@@ -50,7 +50,7 @@ FUZZERS := $(foreach dir,$(TEST_DIRS),$(foreach kind,fuzz fuzz-planted,\
 TEST_BPF := $(patsubst datapath/tests/%.bpf.c,$(BUILD)/gen/%.skel.h,$(wildcard datapath/tests/*.bpf.c))
 
 .PHONY: all help test demo demo-down bench test-api prove lint format install clean fuzz tests \
-	cluster cluster-down cluster-image cluster-build cluster-install-podwall cluster-uninstall-podwall test-cluster bench-cluster
+	cluster cluster-down cluster-image cluster-build cluster-install-podwall cluster-uninstall-podwall test-cluster bench-cluster test-conformance
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -115,6 +115,10 @@ test-cluster: ## the tests on a real cluster: the one that is up, or one that co
 	@.ci/install-deps cluster
 	@$(MAKE) --no-print-directory all
 	@e2e/cluster/run $(BUILD) --proxy $(PROXY) --cni $(CNI) --nodes $(NODES) --podwall $(PODWALL)
+
+test-conformance: ## Kubernetes' own tests of NetworkPolicy on the cluster that is up (FOCUS=)
+	@.ci/install-deps cluster
+	@e2e/cluster/conformance $(BUILD) $(if $(FOCUS),'$(FOCUS)')
 
 bench-cluster: cluster-build tests ## figures with a real API server at 10,000 pods, and of pods that start; fails when one is over
 	@e2e/bench/run --cluster $(BUILD)

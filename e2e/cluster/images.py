@@ -89,10 +89,14 @@ def archive(path, name, layer, config):
     manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [digest + "/layer.tar"]}]).encode()
     with tarfile.open(path + ".new", "w") as tar:
         for file, content in ((config_name, text), (digest + "/layer.tar", layer), ("manifest.json", manifest)):
-            info = tarfile.TarInfo(file)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
+            put(tar, file, content)
     os.rename(path + ".new", path)
+
+
+def put(tar, name, content):
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
 
 
 def architecture():
