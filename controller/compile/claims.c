@@ -88,7 +88,7 @@ static int merge(struct fw_compiler *compiler, const struct claims *fresh)
 {
 	size_t kept = 0, left = fresh->list.count;
 	struct fw_claim *claims;
-	int r = FW_ROOM(&compiler->claims, left + 1);
+	int r = FW_FIT(&compiler->claims, left + 1);
 
 	if (r)
 		return r;

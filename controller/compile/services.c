@@ -215,24 +215,30 @@ static bool is_port(const struct fw_slice_port *from, const struct fw_service_po
 	return from->protocol == port->protocol && from->port && !strcmp(from->name, port->name);
 }
 
+static bool is_of(const struct fw_slice_endpoint *endpoint, int four, enum readiness readiness,
+		  bool leaving)
+{
+	return is_wanted(endpoint, readiness) != leaving && fw_ip_is4(&endpoint->ip) == !!four;
+}
+
 /* Those that kube-proxy uses when it uses `readiness`; with `leaving`, the others. */
 static int add_slice(struct fw_service_ports *ports, const struct fw_endpoint_slice *slice,
 		     const struct fw_slice_port *from, int four, enum readiness readiness,
 		     bool leaving)
 {
-	int r = leaving ? FW_ROOM(&ports->leaving[four], slice->endpoint_count)
-			: FW_ROOM(&ports->backends[four], slice->endpoint_count);
+	struct fw_backends *list = leaving ? &ports->leaving[four] : &ports->backends[four];
+	size_t count = 0;
+	int r;
 
+	for (size_t i = 0; i < slice->endpoint_count; i++)
+		count += is_of(&slice->endpoints[i], four, readiness, leaving);
+	r = FW_FIT(list, count);
 	for (size_t i = 0; !r && i < slice->endpoint_count; i++) {
 		const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
-		struct fw_backend backend = {.ip = endpoint->ip, .port = from->port};
 
-		if (is_wanted(endpoint, readiness) == leaving || fw_ip_is4(&endpoint->ip) != !!four)
-			continue;
-		if (leaving)
-			ports->leaving[four].items[ports->leaving[four].count++] = backend;
-		else
-			ports->backends[four].items[ports->backends[four].count++] = backend;
+		if (is_of(endpoint, four, readiness, leaving))
+			list->items[list->count++] =
+				(struct fw_backend){.ip = endpoint->ip, .port = from->port};
 	}
 	return r;
 }

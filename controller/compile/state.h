@@ -177,9 +177,14 @@ struct fw_backend {
 	uint32_t row; /* where it last stood among the tables' addresses, or near there */
 };
 
+struct fw_backends {
+	struct fw_backend *items;
+	size_t count, cap;
+};
+
 struct fw_service_ports {
-	FW_LIST(struct fw_backend) backends[2]; /* IPv6, IPv4; unique */
-	FW_LIST(struct fw_backend) leaving[2];	/* listed, and not for new connections */
+	struct fw_backends backends[2]; /* IPv6, IPv4; unique */
+	struct fw_backends leaving[2];	/* listed, and not for new connections */
 };
 
 struct fw_service_record {
