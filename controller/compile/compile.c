@@ -36,7 +36,7 @@ static void forget(struct fw_compiler *compiler)
 	free(compiler->scratch_spans.items);
 	free(compiler->scratch_cells.items);
 	free(compiler->scratch_alone.items);
-	*compiler = (struct fw_compiler){.now = compiler->now};
+	*compiler = (struct fw_compiler){.now = compiler->now, .labels = compiler->labels};
 }
 
 int fw_compiler_new(struct fw_compiler **ret_compiler)
@@ -56,6 +56,11 @@ void fw_compiler_free(struct fw_compiler **compiler)
 	forget(*compiler);
 	free(*compiler);
 	*compiler = NULL;
+}
+
+void fw_compiler_label_classes(struct fw_compiler *compiler)
+{
+	compiler->labels = true;
 }
 
 static int set_node(struct fw_compiler *compiler, const char *name)

@@ -19,9 +19,10 @@ static int emit_classes(struct fw_compiler *compiler, struct fw_tables *tables)
 	for (size_t i = 0; !r && i < compiler->classes.count; i++) {
 		struct fw_peer_class *class = compiler->classes.items[i];
 
-		tables->classes[tables->classes_count++] =
-			(struct fw_class_row){.digest = class->digest, .label = class->label};
-		r = fw_arena_hold(tables->arena, &class->blob);
+		tables->classes[tables->classes_count++] = (struct fw_class_row){
+			.digest = class->digest, .label = class->labelled ? class->label : ""};
+		if (class->labelled)
+			r = fw_arena_hold(tables->arena, &class->blob);
 	}
 	return r;
 }

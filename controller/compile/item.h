@@ -2,7 +2,8 @@
 /*
  * Items: policy objects of any kind, brought into one form by a frontend per kind. In: an object of
  * the model. Out: whom it selects, in which layer, and its rules by direction with interned peers.
- * Immutable: a changed object is a new item. A new kind of policy is a new frontend, nothing else.
+ * Immutable, in one block: a changed object is a new item. A new kind of policy is a new frontend,
+ * nothing else.
  */
 #ifndef FW_COMPILE_ITEM_H
 #define FW_COMPILE_ITEM_H
@@ -29,15 +30,15 @@ struct fw_item_rule {
 struct fw_item {
 	enum fw_layer layer;
 	const char *kind; /* short name, static */
-	char *namespace;
-	char *name;
-	char *title;		 /* "netpol shop/api" */
+	const char *namespace;
+	const char *name;
+	const char *title;	 /* "netpol shop/api" */
 	uint64_t name_hash;	 /* of kind, namespace and name */
 	struct fw_digest digest; /* of everything below and the names */
 	bool audit;
 	bool isolates[2];
-	char *replaces;		    /* NULL none */
-	char *broken;		    /* NULL none */
+	const char *replaces;	    /* NULL none */
+	const char *broken;	    /* NULL none */
 	struct fw_selector subject; /* pods of `namespace` */
 	struct fw_item_rule *rules[2];
 	size_t rule_count[2];

@@ -22,8 +22,9 @@ struct fw_peer_class {
 	uint32_t stamp;		 /* the compile that last used it for something else */
 	uint32_t rank;		 /* index in the tables */
 	bool fresh, dead;
+	bool labelled;
 	struct fw_digest digest;
-	char label[];
+	char label[]; /* nothing where there is none: there may be as many classes as pods */
 };
 
 /* A pod. There are as many as in the cluster: 56 bytes are one size of malloc(3) less than 64. */
@@ -235,6 +236,7 @@ struct fw_class_index {
 struct fw_compiler {
 	uint32_t now; /* counts compiles */
 	bool spoilt;  /* the last one failed: forget everything first */
+	bool labels;  /* classes have them */
 	char *node;   /* name of the node of the last compile */
 
 	struct fw_terms terms;

@@ -49,7 +49,8 @@ struct fw_decision_row {
 
 struct fw_class_row {
 	struct fw_digest digest;
-	const char *label; /* for people and golden tests: the selectors matched, canonical text */
+	const char *label; /* for golden tests: the selectors matched, canonical text; "" where they
+			      were not asked for */
 };
 
 struct fw_subject_row {

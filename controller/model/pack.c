@@ -11,41 +11,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block.h"
 #include "base/cleanup.h"
 #include "model/text.h"
 
-#define ALIGNMENT     8u
+#define ALIGNMENT     FW_BLOCK_ALIGNMENT
 #define OWN_VALUE_MIN 8 /* a label's value that the name repeats is the object's own from here */
 
-/* Measures with block NULL, copies else; both walk the same way. */
 struct packer {
-	char *block;
-	size_t used;
+	struct fw_block block;
 	bool failed; /* no memory for a shared string */
 };
 
 static void *take(struct packer *packer, const void *data, size_t size, size_t alignment)
 {
-	size_t at = (packer->used + alignment - 1) / alignment * alignment;
-
-	packer->used = at + size;
-	if (!packer->block)
-		return NULL;
-	if (size)
-		memcpy(packer->block + at, data, size);
-	return packer->block + at;
+	return fw_block_take(&packer->block, data, size, alignment);
 }
 
 static char *own_text(struct packer *packer, const char *text)
 {
-	return text ? take(packer, text, strlen(text) + 1, 1) : NULL;
+	return fw_block_text(&packer->block, text);
 }
 
 static char *share(struct packer *packer, const char *text)
 {
-	char *shared = text && packer->block ? fw_text_take(text) : NULL;
+	char *shared = text && packer->block.data ? fw_text_take(text) : NULL;
 
-	packer->failed |= text && packer->block && !shared;
+	packer->failed |= text && packer->block.data && !shared;
 	return shared;
 }
 
@@ -265,14 +257,14 @@ int fw_object_pack(struct fw_object **object)
 	if ((*object)->packed)
 		return 0;
 	walk(&packer, *object);
-	size = packer.used;
+	size = packer.block.used;
 	if (size > UINT32_MAX)
 		return -ENOMEM;
-	packer = (struct packer){.block = malloc(size)};
-	if (!packer.block)
+	packer = (struct packer){.block.data = malloc(size)};
+	if (!packer.block.data)
 		return -ENOMEM;
 	walk(&packer, *object);
-	packed = (struct fw_object *)packer.block;
+	packed = (struct fw_object *)packer.block.data;
 	packed->packed = (uint32_t)size;
 	if (packer.failed)
 		return -ENOMEM;
