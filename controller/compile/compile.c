@@ -25,16 +25,10 @@ static void forget(struct fw_compiler *compiler)
 	fw_terms_done(&compiler->terms);
 	fw_sets_done(&compiler->sets);
 	free(compiler->node);
-	free(compiler->all_classes.first.items);
-	free(compiler->all_classes.at.items);
-	free(compiler->new_classes.first.items);
-	free(compiler->new_classes.at.items);
-	free(compiler->masks.items);
-	free(compiler->touched.items);
+	fw_cells_scratch_done(compiler);
 	free(compiler->edges.items);
 	free(compiler->scratch_parts.items);
 	free(compiler->scratch_spans.items);
-	free(compiler->scratch_cells.items);
 	free(compiler->scratch_alone.items);
 	*compiler = (struct fw_compiler){.now = compiler->now, .labels = compiler->labels};
 }

@@ -86,7 +86,7 @@ static int hang(struct fw_terms *terms, uint64_t hash, struct fw_term *term)
 			return r;
 		}
 	}
-	r = FW_ROOM(&bucket->terms, 1);
+	r = FW_FIT(&bucket->terms, 1); /* one as a rule */
 	if (r)
 		return r;
 	bucket->terms.items[bucket->terms.count++] = term;

@@ -67,6 +67,7 @@ void fw_side_done(struct fw_compiler *compiler, struct fw_side *side);
 /* cells.c */
 int fw_stage_cells(struct fw_compiler *compiler);
 void fw_cells_drop(struct fw_compiler *compiler, struct fw_side *side);
+void fw_cells_scratch_done(struct fw_compiler *compiler);
 
 /* verdicts.c */
 int fw_side_default(struct fw_compiler *compiler, struct fw_side *side);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define CHUNK_BYTES 65536
+#define CHUNK_BYTES 16384
 
 struct chunk {
 	struct chunk *next;

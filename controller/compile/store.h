@@ -32,6 +32,13 @@ int fw_fit(void **array, size_t *cap, size_t need, size_t size);
 		size_t count, cap;                                                                 \
 	}
 
+#define FW_LIST_DONE(list)                                                                         \
+	do {                                                                                       \
+		free((list)->items);                                                               \
+		(list)->items = NULL;                                                              \
+		(list)->count = (list)->cap = 0;                                                   \
+	} while (0)
+
 /* First member of what is shared; one allocation. */
 struct fw_blob {
 	uint32_t refs;

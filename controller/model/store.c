@@ -110,7 +110,8 @@ static void sort_shelf(struct fw_model_shelf *shelf)
 
 static int reserve(struct fw_model_shelf *shelf)
 {
-	size_t capacity = shelf->capacity ? shelf->capacity * 2 : FIRST_CAPACITY;
+	/* little room to spare: there is one for each pod of the cluster */
+	size_t capacity = shelf->capacity + shelf->capacity / 8 + FIRST_CAPACITY;
 	struct fw_object **objects;
 	uint64_t *versions;
 
