@@ -296,7 +296,7 @@ void fw_tables_free(struct fw_tables **tables)
 	free(t->ranges);
 	free(t->programs);
 	free(t->cells);
-	free(t->addresses);
+	fw_address_rows_drop(t->address_rows);
 	free(t->prefixes);
 	free(t->services);
 	free(t->choices);

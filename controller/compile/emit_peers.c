@@ -110,6 +110,21 @@ static void take_claims(const struct fw_compiler *compiler, const struct fw_mode
 	at->claim = from;
 }
 
+struct fw_address_rows *fw_address_rows_new(size_t count)
+{
+	struct fw_address_rows *rows = malloc(sizeof(*rows) + count * sizeof(*rows->rows));
+
+	if (rows)
+		rows->refs = 1;
+	return rows;
+}
+
+void fw_address_rows_drop(struct fw_address_rows *rows)
+{
+	if (rows && !--rows->refs)
+		free(rows);
+}
+
 int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct fw_tables *tables)
 {
@@ -118,9 +133,10 @@ int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model
 	struct merge at = {0};
 	const struct fw_ip *ip;
 
-	tables->addresses = malloc((room + 1) * sizeof(*tables->addresses));
-	if (!tables->addresses)
+	tables->address_rows = fw_address_rows_new(room);
+	if (!tables->address_rows)
 		return -ENOMEM;
+	tables->addresses = tables->address_rows->rows;
 	while ((ip = next_other(compiler, &at))) {
 		take_claims(compiler, model, &at, ip, tables);
 		tables->addresses[tables->addresses_count++] =
