@@ -67,8 +67,8 @@ static int of_set(const struct fw_row_set *set, struct fw_addresses *ret_address
 		row->peer_class = peer.peer_class;
 		row->flags = peer.flags;
 	}
-	*ret_addresses = (struct fw_addresses){
-		.shared = shared, .rows = shared->rows, .count = set->count};
+	*ret_addresses =
+		(struct fw_addresses){.shared = shared, .rows = shared->rows, .count = set->count};
 	return 0;
 }
 

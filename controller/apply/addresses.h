@@ -11,7 +11,7 @@
 #include "compile/tables.h"
 
 struct fw_addresses {
-	struct fw_address_rows *shared; /* holds the rows; NULL: there are none */
+	struct fw_address_rows *shared;	   /* holds the rows; NULL: there are none */
 	const struct fw_address_row *rows; /* ascending */
 	size_t count;
 	uint32_t *class_id; /* by the class of a row; NULL: that is the id */

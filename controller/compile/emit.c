@@ -153,16 +153,17 @@ static int emit_pods(struct fw_compiler *compiler, const struct fw_model *model,
 		return -ENOMEM;
 	for (size_t i = 0; !r && i < compiler->locals.count; i++) {
 		const struct fw_member *member = compiler->locals.items[i];
-		const struct fw_member_names *names = (struct fw_member_names *)member->names;
+		const struct fw_local *local = member->local;
+		const struct fw_member_names *names = (struct fw_member_names *)local->names;
 
 		tables->pods[tables->pods_count++] = (struct fw_pod_row){
 			.namespace = names->namespace,
 			.name = names->name,
 			.uid = names->uid,
-			.subject = member->subject->index,
+			.subject = local->subject->index,
 			.peer_class = class_of_pod(model, tables, member),
 		};
-		r = fw_arena_hold(tables->arena, member->names);
+		r = fw_arena_hold(tables->arena, local->names);
 	}
 	return r;
 }

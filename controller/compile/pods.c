@@ -252,8 +252,8 @@ static void free_member(struct fw_compiler *compiler, struct fw_member *member)
 {
 	fw_sets_drop(&compiler->sets, member->set);
 	fw_realm_drop(compiler, member->realm);
-	fw_subject_drop(compiler, member->subject);
-	fw_blob_drop(member->names);
+	fw_local_drop_subject(compiler, member->local);
+	fw_local_free(member->local);
 	free(member);
 }
 
@@ -276,7 +276,7 @@ static void forget_member(void *record)
 {
 	struct fw_member *member = record;
 
-	fw_blob_drop(member->names);
+	fw_local_free(member->local);
 	free(member);
 }
 
