@@ -97,13 +97,12 @@ struct fw_pod {
 	char *workload_name;
 	char *config_hash; /* annotation kubernetes.io/config.hash, "" none: joins a static pod's
 			      sandbox */
-	bool host_network;
-	bool finished;	   /* phase Succeeded or Failed: its addresses belong to nobody */
 	struct fw_ip *ips; /* status.podIPs (podIP when absent) */
-	size_t ip_count;
 	struct fw_container_port *ports; /* containers in order, then restartable init containers;
 					    edge-cases 12 and 13 */
-	size_t port_count;
+	uint32_t ip_count, port_count;
+	bool host_network;
+	bool finished; /* phase Succeeded or Failed: its addresses belong to nobody */
 };
 
 struct fw_service_port {

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "model/ports.h"
 #include "model/text.h"
 
 static const struct {
@@ -89,9 +90,13 @@ static void done_pod(const struct fw_object *object, struct fw_pod *pod)
 	drop_text(object, pod->workload_name);
 	drop_text(object, pod->config_hash);
 	drop_list(object, pod->ips);
+	if (object->packed) {
+		fw_ports_drop(pod->ports);
+		return;
+	}
 	for (size_t i = 0; pod->ports && i < pod->port_count; i++)
-		drop_text(object, pod->ports[i].name);
-	drop_list(object, pod->ports);
+		free(pod->ports[i].name);
+	free(pod->ports);
 }
 
 static void done_service(const struct fw_object *object, struct fw_service_object *service)

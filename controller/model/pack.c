@@ -13,6 +13,7 @@
 
 #include "base/block.h"
 #include "base/cleanup.h"
+#include "model/ports.h"
 #include "model/text.h"
 
 #define ALIGNMENT     FW_BLOCK_ALIGNMENT
@@ -80,15 +81,10 @@ static void pack_head(struct packer *packer, struct fw_object *object)
 
 static void pack_pod(struct packer *packer, struct fw_pod *pod)
 {
-	const struct fw_container_port *from = pod->ports;
+	bool shares = packer->block.data && pod->port_count;
 
-	pod->ports = take(packer, from, pod->port_count * sizeof(*from), ALIGNMENT);
-	for (size_t i = 0; i < pod->port_count; i++) {
-		char *name = share(packer, from[i].name);
-
-		if (pod->ports)
-			pod->ports[i].name = name;
-	}
+	pod->ports = shares ? fw_ports_take(pod->ports, pod->port_count) : NULL;
+	packer->failed |= shares && !pod->ports;
 	pod->ips = take(packer, pod->ips, pod->ip_count * sizeof(*pod->ips), 1);
 	pod->node = share(packer, pod->node);
 	pod->workload_kind = share(packer, pod->workload_kind);
