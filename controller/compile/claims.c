@@ -171,8 +171,8 @@ static int classify(struct fw_compiler *compiler)
 
 static int make_node(void *context, const struct fw_object *object, void **ret_record)
 {
-	(void)object;
-	*ret_record = context;
+	(void)context;
+	*ret_record = (void *)(uintptr_t)object; /* nothing is kept of it */
 	return 0;
 }
 
@@ -222,8 +222,7 @@ static int list_nodes(struct fw_compiler *compiler, const struct fw_model *model
 
 	compiler->node_ips.count = 0;
 	for (size_t i = 0; !r && i < compiler->nodes.count; i++) {
-		const struct fw_node_object *node =
-			(const struct fw_node_object *)compiler->nodes.rows[i].object;
+		const struct fw_node_object *node = compiler->nodes.rows[i].record;
 
 		r = add_node_ips(compiler, node->ips, node->ip_count);
 	}

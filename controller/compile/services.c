@@ -393,8 +393,7 @@ static int add_node_ports(struct fw_compiler *compiler, struct fw_service_record
 	int r = 0;
 
 	for (size_t i = 0; i < compiler->nodes.count; i++) {
-		const struct fw_node_object *node =
-			(const struct fw_node_object *)compiler->nodes.rows[i].object;
+		const struct fw_node_object *node = compiler->nodes.rows[i].record;
 
 		if (!*compiler->node || strcmp(node->object.name, compiler->node) != 0)
 			continue;

@@ -398,13 +398,14 @@ struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struc
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct fw_object *object = compiler->pods.rows[middle].object;
+		struct fw_member *member = compiler->pods.rows[middle].record;
+		const struct fw_object *object = &member->pod->object;
 		int order = strcmp(object->namespace, pod->object.namespace);
 
 		if (!order)
 			order = strcmp(object->name, pod->object.name);
 		if (!order)
-			return compiler->pods.rows[middle].record;
+			return member;
 		if (order < 0)
 			low = middle + 1;
 		else

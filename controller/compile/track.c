@@ -84,7 +84,7 @@ static int take(struct walk *walk, const struct fw_object *object, uint64_t vers
 
 	if (r)
 		return r;
-	*ret_row = (struct fw_tracked){.object = object, .version = version};
+	*ret_row = (struct fw_tracked){.version = version};
 	if (row == walk->end)
 		return walk->ops->make(walk->ops->context, object, &ret_row->record);
 	drop_until(walk, row);

@@ -73,9 +73,8 @@ struct fw_object {
 	int64_t generation;
 	struct fw_labels labels; /* of namespaces and pods: those of other kinds select nothing */
 	char *origin;		 /* where it came from, for messages: "shop.yaml: document 3" */
-	uint64_t digest;  /* of the whole decoded content: equal digests need no work; 0: not told,
-			     never equal */
-	uint64_t version; /* given by the model: no other content of any object has had it */
+	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told,
+			    never equal */
 };
 
 struct fw_namespace {
@@ -243,7 +242,7 @@ struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
 size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
 		     struct fw_object *const **ret_objects);
 
-/* The version of each object of that list. */
+/* The version of each object of that list: no other content of any object has had it. */
 void fw_model_versions(const struct fw_model *model, enum fw_kind kind,
 		       const uint64_t **ret_versions);
 
