@@ -247,7 +247,7 @@ static int find_scopes(struct fw_realm *realm)
 	realm->scopes[0] = scope_of("");
 	realm->scopes[1] = scope_of(realm->name);
 	for (size_t i = 0; i < count; i++)
-		realm->scopes[2 + i] = scope_of_label(labels->items[i].key, labels->items[i].value);
+		realm->scopes[2 + i] = scope_of_label(labels->keys[i], labels->values[i]);
 	realm->scope_count = 2 + count;
 	return 0;
 }
@@ -261,8 +261,8 @@ int fw_terms_match(const struct fw_terms *terms, struct fw_realm *realm, const s
 	for (size_t s = 0; !r && s < realm->scope_count; s++)
 		r = try_bucket(terms, realm->scopes[s], realm, pod, ids);
 	for (size_t i = 0; !r && i < labels->count; i++) {
-		uint64_t key = of_text(labels->items[i].key);
-		uint64_t value = of_text(labels->items[i].value);
+		uint64_t key = of_text(labels->keys[i]);
+		uint64_t value = of_text(labels->values[i]);
 
 		for (size_t s = 0; !r && s < realm->scope_count; s++) {
 			r = try_bucket(terms, hash_key(realm->scopes[s], key), realm, pod, ids);

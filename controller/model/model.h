@@ -28,13 +28,9 @@ enum fw_kind {
 	FW_KIND_COUNT
 };
 
-struct fw_label {
-	char *key;
-	char *value;
-};
-
 struct fw_labels {
-	struct fw_label *items; /* sorted by key, keys unique */
+	char **keys;   /* sorted, unique */
+	char **values; /* of each key */
 	size_t count;
 };
 
@@ -86,6 +82,7 @@ struct fw_container_port {
 	char *name; /* NULL for none */
 	uint16_t port;
 	uint8_t protocol;
+	uint8_t unused[5]; /* 0: equal lists are found by their bytes */
 };
 
 struct fw_pod {

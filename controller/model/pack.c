@@ -13,7 +13,7 @@
 
 #include "base/block.h"
 #include "base/cleanup.h"
-#include "model/ports.h"
+#include "model/lists.h"
 #include "model/text.h"
 
 #define ALIGNMENT     FW_BLOCK_ALIGNMENT
@@ -53,21 +53,29 @@ static bool is_own(const struct fw_object *object, const char *value)
 	return strlen(value) >= OWN_VALUE_MIN && strstr(object->name, value);
 }
 
+static void *share_list(struct packer *packer, const void *items, size_t count, size_t size)
+{
+	void *shared = count && packer->block.data ? fw_list_take(items, count, size) : NULL;
+
+	packer->failed |= count && packer->block.data && !shared;
+	return shared;
+}
+
 static void pack_labels(struct packer *packer, const struct fw_object *object,
 			struct fw_labels *labels)
 {
-	const struct fw_label *from = labels->items;
-	struct fw_label *to = take(packer, from, labels->count * sizeof(*from), ALIGNMENT);
+	char **from = labels->values;
+	char **to = take(packer, from, labels->count * sizeof(*from), ALIGNMENT);
 
 	for (size_t i = 0; i < labels->count; i++) {
-		char *key = share(packer, from[i].key);
-		char *value = is_own(object, from[i].value) ? own_text(packer, from[i].value)
-							    : share(packer, from[i].value);
+		char *value = is_own(object, from[i]) ? own_text(packer, from[i])
+						      : share(packer, from[i]);
 
 		if (to)
-			to[i] = (struct fw_label){key, value};
+			to[i] = value;
 	}
-	labels->items = to;
+	labels->keys = share_list(packer, labels->keys, labels->count, sizeof(*labels->keys));
+	labels->values = to;
 }
 
 static void pack_head(struct packer *packer, struct fw_object *object)
@@ -81,10 +89,7 @@ static void pack_head(struct packer *packer, struct fw_object *object)
 
 static void pack_pod(struct packer *packer, struct fw_pod *pod)
 {
-	bool shares = packer->block.data && pod->port_count;
-
-	pod->ports = shares ? fw_ports_take(pod->ports, pod->port_count) : NULL;
-	packer->failed |= shares && !pod->ports;
+	pod->ports = share_list(packer, pod->ports, pod->port_count, sizeof(*pod->ports));
 	pod->ips = take(packer, pod->ips, pod->ip_count * sizeof(*pod->ips), 1);
 	pod->node = share(packer, pod->node);
 	pod->workload_kind = share(packer, pod->workload_kind);

@@ -244,8 +244,8 @@ static struct fw_requirement require(const char *key, enum fw_operator op, const
 static void selectors_match_as_kubernetes_does(void **state)
 {
 	static const char *ab[] = {"a", "b"};
-	struct fw_label items[] = {{(char *)"app", (char *)"a"}, {(char *)"empty", (char *)""}};
-	struct fw_labels labels = {items, 2}, none = {NULL, 0};
+	char *keys[] = {(char *)"app", (char *)"empty"}, *values[] = {(char *)"a", (char *)""};
+	struct fw_labels labels = {keys, values, 2}, none = {0};
 	const struct {
 		struct fw_requirement requirement;
 		bool labelled, bare;
@@ -480,11 +480,42 @@ static struct fw_pod *pod_with_ports(const char *name, uint16_t port, const char
 	pod->port_count = 2;
 	pod->ports = calloc(2, sizeof(*pod->ports));
 	assert_non_null(pod->ports);
-	pod->ports[0] = (struct fw_container_port){strdup("http"), port, FW_PROTO_TCP};
-	pod->ports[1] = (struct fw_container_port){port_name ? strdup(port_name) : NULL, 9100,
-						   FW_PROTO_TCP};
+	pod->ports[0] = (struct fw_container_port){
+		.name = strdup("http"), .port = port, .protocol = FW_PROTO_TCP};
+	pod->ports[1] = (struct fw_container_port){.name = port_name ? strdup(port_name) : NULL,
+						   .port = 9100,
+						   .protocol = FW_PROTO_TCP};
 	assert_int_equal(fw_object_pack(&object), 0);
 	return (struct fw_pod *)object;
+}
+
+static void pods_with_other_keys_share_no_list_of_them(void **state)
+{
+	static const char *const keys[] = {"app", "app", "tier"};
+	struct fw_pod *pods[3];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fw_pod *pod = make_pod("shop", "a", "", "10.0.0.1");
+		struct fw_object *object = &pod->object;
+
+		pod->object.labels =
+			(struct fw_labels){calloc(1, sizeof(char *)), calloc(1, sizeof(char *)), 1};
+		assert_non_null(pod->object.labels.keys);
+		assert_non_null(pod->object.labels.values);
+		pod->object.labels.keys[0] = strdup(keys[i]);
+		pod->object.labels.values[0] = strdup(i ? "web" : "api");
+		assert_int_equal(fw_object_pack(&object), 0);
+		pods[i] = (struct fw_pod *)object;
+	}
+	assert_ptr_equal(pods[0]->object.labels.keys, pods[1]->object.labels.keys);
+	assert_ptr_not_equal(pods[0]->object.labels.keys, pods[2]->object.labels.keys);
+	for (size_t i = 0; i < 3; i++) {
+		struct fw_object *object = &pods[i]->object;
+
+		assert_string_equal(fw_labels_get(&object->labels, keys[i]), i ? "web" : "api");
+		fw_object_free(&object);
+	}
 }
 
 static void packed_pods_share_equal_lists_of_ports_only(void **state)
@@ -529,6 +560,7 @@ int main(void)
 		TEST(pod_ranges_are_those_of_nodes_and_configuration),
 		TEST(the_node_name_is_kept),
 		TEST(packed_objects_share_their_words),
+		TEST(pods_with_other_keys_share_no_list_of_them),
 		TEST(packed_pods_share_equal_lists_of_ports_only),
 	};
 
