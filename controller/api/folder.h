@@ -24,23 +24,23 @@
 struct fw_holding {
 	struct fw_file *file; /* NULL: nobody's, the slot's own is free */
 	struct fw_holding *next_in_file, *next_in_slot;
-	struct fw_object *fresh; /* decoded in this batch, not yet put; owned */
+	uint32_t fresh; /* in the holder's list, from 1: decoded in this batch, not yet put */
 	uint32_t document;
 	bool own : 1;  /* of a slot, in which it stands */
 	bool turn : 1; /* the file's when it was last seen */
 	bool kept : 1; /* its document is broken: the last valid version stays */
 	bool put : 1;  /* its file's version is the one that was put */
+	/* of a slot, in its own holding */
+	bool in_force : 1; /* something was put and not removed */
+	bool touched : 1;  /* to be settled */
+	uint8_t kind;	   /* enum fw_kind */
+	uint16_t name_at;  /* in the key */
 };
 
-/* One for each object of the cluster: 96 bytes with the names that objects have. */
+/* One for each object of the cluster: 72 bytes with the names that objects have. */
 struct fw_slot {
 	struct fw_holding holding; /* and those behind it */
-	struct fw_slot *next_touched;
-	uint16_t name_at;  /* in the key */
-	uint8_t kind;	   /* enum fw_kind */
-	bool in_force : 1; /* something was put and not removed */
-	bool touched : 1;
-	char key[]; /* namespace, NUL, name, NUL */
+	char key[];		   /* namespace, NUL, name, NUL */
 };
 
 /* What tells one version of a file from another. */
@@ -71,8 +71,12 @@ struct fw_holder {
 	const struct fw_source_handler *handler;
 	struct fw_file *files;
 	struct fw_htab slots[FW_KIND_COUNT];
-	struct fw_slot *touched;
 	size_t slot_count;
+	struct fw_slot **touched; /* in this batch */
+	size_t touched_count, touched_cap;
+	bool unlisted;		  /* no memory for all of them: others are touched, too */
+	struct fw_object **fresh; /* of this batch; owned, NULL when they were put */
+	size_t fresh_count, fresh_cap;
 	uint64_t batch;
 };
 

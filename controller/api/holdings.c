@@ -36,7 +36,7 @@ struct name {
 
 static const char *slot_name(const struct fw_slot *slot)
 {
-	return slot->key + slot->name_at;
+	return slot->key + slot->holding.name_at;
 }
 
 static struct fw_slot *slot_of(const struct fw_holding *holding)
@@ -48,13 +48,88 @@ static struct fw_slot *slot_of(const struct fw_holding *holding)
 	return ((struct other_holding *)(at - offsetof(struct other_holding, holding)))->slot;
 }
 
+/* Room for one more; doubles. */
+static int grow(void **list, size_t count, size_t *cap)
+{
+	size_t more = *cap ? 2 * *cap : 64;
+	void *grown;
+
+	if (count < *cap)
+		return 0;
+	grown = reallocarray(*list, more, sizeof(void *));
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	*cap = more;
+	return 0;
+}
+
 static void touch(struct fw_holder *holder, struct fw_slot *slot)
 {
-	if (slot->touched)
+	if (slot->holding.touched)
 		return;
-	slot->touched = true;
-	slot->next_touched = holder->touched;
-	holder->touched = slot;
+	slot->holding.touched = true;
+	if (grow((void **)&holder->touched, holder->touched_count, &holder->touched_cap))
+		holder->unlisted = true;
+	else
+		holder->touched[holder->touched_count++] = slot;
+}
+
+static struct fw_slot *next_touched(struct fw_holder *holder)
+{
+	if (holder->touched_count)
+		return holder->touched[--holder->touched_count];
+	for (int kind = 0; holder->unlisted && kind < FW_KIND_COUNT; kind++) {
+		for (size_t i = 0; i < holder->slots[kind].cap; i++) {
+			struct fw_slot *slot = holder->slots[kind].slots[i].item;
+
+			if (slot && slot->holding.touched)
+				return slot;
+		}
+	}
+	return NULL;
+}
+
+static struct fw_object *take_fresh(struct fw_holder *holder, struct fw_holding *holding)
+{
+	struct fw_object *object = NULL;
+
+	if (holding->fresh)
+		object = TAKE_PTR(holder->fresh[holding->fresh - 1]);
+	holding->fresh = 0;
+	return object;
+}
+
+static void drop_fresh(struct fw_holder *holder, struct fw_holding *holding)
+{
+	_cleanup_(fw_object_free) struct fw_object *object = take_fresh(holder, holding);
+
+	(void)object;
+}
+
+/* Takes the object, also on failure. */
+static int put_fresh(struct fw_holder *holder, struct fw_holding *holding, struct fw_object *object)
+{
+	drop_fresh(holder, holding);
+	if (grow((void **)&holder->fresh, holder->fresh_count, &holder->fresh_cap)) {
+		fw_object_free(&object);
+		return -ENOMEM;
+	}
+	holder->fresh[holder->fresh_count++] = object;
+	holding->fresh = (uint32_t)holder->fresh_count;
+	return 0;
+}
+
+/* Nothing is fresh or touched any more. */
+static void end_batch(struct fw_holder *holder)
+{
+	free(holder->touched);
+	free(holder->fresh);
+	holder->touched = NULL;
+	holder->fresh = NULL;
+	holder->touched_count = holder->touched_cap = 0;
+	holder->fresh_count = holder->fresh_cap = 0;
+	holder->unlisted = false;
 }
 
 static uint64_t hash_of(const char *namespace, const char *name)
@@ -81,22 +156,23 @@ static struct fw_slot *find_slot(const struct fw_holder *holder, enum fw_kind ki
 static struct fw_slot *make_slot(struct fw_holder *holder, const struct fw_object *object)
 {
 	struct fw_slot *slot = find_slot(holder, object->kind, object->namespace, object->name);
-	size_t namespace = strlen(object->namespace) + 1, name = strlen(object->name) + 1;
+	size_t namespace_size = strlen(object->namespace) + 1;
+	size_t name_size = strlen(object->name) + 1;
 	uint64_t hash = hash_of(object->namespace, object->name);
 
 	if (slot)
 		return slot;
-	slot = namespace + name > KEY_MAX
+	slot = namespace_size + name_size > KEY_MAX
 		       ? NULL
-		       : calloc(1, offsetof(struct fw_slot, key) + namespace + name);
+		       : calloc(1, offsetof(struct fw_slot, key) + namespace_size + name_size);
 	if (!slot || fw_htab_add(&holder->slots[object->kind], hash, slot)) {
 		free(slot);
 		return NULL;
 	}
-	memcpy(slot->key, object->namespace, namespace);
-	memcpy(slot->key + namespace, object->name, name);
-	slot->name_at = (uint16_t) namespace;
-	slot->kind = (uint8_t)object->kind;
+	memcpy(slot->key, object->namespace, namespace_size);
+	memcpy(slot->key + namespace_size, object->name, name_size);
+	slot->holding.name_at = (uint16_t)namespace_size;
+	slot->holding.kind = (uint8_t)object->kind;
 	slot->holding.own = true;
 	holder->slot_count++;
 	touch(holder, slot); /* so that it goes again when nothing comes to hold it */
@@ -105,7 +181,8 @@ static struct fw_slot *make_slot(struct fw_holder *holder, const struct fw_objec
 
 static void free_slot(struct fw_holder *holder, struct fw_slot *slot)
 {
-	fw_htab_remove(&holder->slots[slot->kind], hash_of(slot->key, slot_name(slot)), slot);
+	fw_htab_remove(&holder->slots[slot->holding.kind], hash_of(slot->key, slot_name(slot)),
+		       slot);
 	holder->slot_count--;
 	free(slot);
 }
@@ -165,9 +242,11 @@ static void free_holding(struct fw_holder *holder, struct fw_holding *holding)
 
 	touch(holder, slot);
 	holding->file->holding_count--;
-	fw_object_free(&holding->fresh);
+	drop_fresh(holder, holding);
 	if (holding->own) {
-		*holding = (struct fw_holding){.own = true, .next_in_slot = holding->next_in_slot};
+		holding->file = NULL;
+		holding->next_in_file = NULL;
+		holding->kept = holding->put = false;
 		return;
 	}
 	while (before->next_in_slot != holding)
@@ -212,9 +291,11 @@ static void take_object(struct fw_object *object, void *context)
 			  "is in this file already: the first is in force");
 		return;
 	}
-	fw_object_free(&holding->fresh);
+	if (put_fresh(load->holder, holding, TAKE_PTR(owned))) {
+		load->failed = -ENOMEM;
+		return;
+	}
 	holding->document = space ? (uint32_t)strtoul(space + 1, NULL, 10) : 0;
-	holding->fresh = TAKE_PTR(owned);
 	holding->turn = load->file->turn;
 	holding->kept = false;
 	touch(load->holder, slot);
@@ -349,8 +430,9 @@ static struct fw_file *settle_slot(struct fw_holder *holder, struct fw_slot *slo
 	struct fw_holding *first = first_holding(slot);
 
 	if (!first) {
-		if (slot->in_force)
-			handler->remove(slot->kind, slot->key, slot_name(slot), handler->context);
+		if (slot->holding.in_force)
+			handler->remove(slot->holding.kind, slot->key, slot_name(slot),
+					handler->context);
 		free_slot(holder, slot);
 		return NULL;
 	}
@@ -361,30 +443,31 @@ static struct fw_file *settle_slot(struct fw_holder *holder, struct fw_slot *slo
 	if (first->fresh) {
 		for (struct fw_holding *any = &slot->holding; any; any = any->next_in_slot)
 			any->put = any == first;
-		slot->in_force = true;
-		handler->put(TAKE_PTR(first->fresh), handler->context);
+		slot->holding.in_force = true;
+		handler->put(take_fresh(holder, first), handler->context);
 	}
 	for (struct fw_holding *other = &slot->holding; other; other = other->next_in_slot)
-		fw_object_free(&other->fresh);
+		drop_fresh(holder, other);
 	return NULL;
 }
 
 void fw_holder_settle(struct fw_holder *holder, void (*reload)(struct fw_file *file, void *context),
 		      void *context)
 {
+	struct fw_slot *slot;
+
 	holder->batch++;
-	while (holder->touched) {
-		struct fw_slot *slot = holder->touched;
+	while ((slot = next_touched(holder))) {
 		struct fw_file *file;
 
-		holder->touched = slot->next_touched;
-		slot->touched = false;
+		slot->holding.touched = false;
 		file = settle_slot(holder, slot);
 		if (!file)
 			continue;
 		file->reloaded_in = holder->batch;
 		reload(file, context);
 	}
+	end_batch(holder);
 }
 
 static int compare_files(const struct fw_file *a, const struct fw_file *b)
@@ -412,7 +495,7 @@ static int add_disputes(const struct fw_file *file, struct fw_error_list *list)
 			continue;
 		(void)snprintf(where, sizeof(where), "%s: document %u", file->name,
 			       holding->document);
-		describe_object(slot->kind, slot->key, slot_name(slot), object);
+		describe_object(slot->holding.kind, slot->key, slot_name(slot), object);
 		(void)snprintf(text, sizeof(text), "is in %.255s too: that one is in force",
 			       first_holding(slot)->file->name);
 		r = fw_error_list_add(list, where, object, text);
@@ -473,4 +556,5 @@ void fw_holder_done(struct fw_holder *holder)
 			free(holder->slots[kind].slots[i].item);
 		fw_htab_done(&holder->slots[kind]);
 	}
+	end_batch(holder);
 }

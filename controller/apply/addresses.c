@@ -177,6 +177,8 @@ int fw_addresses_diff(const struct fw_addresses *before, const struct fw_address
 
 	init_set(&diff.add);
 	diff.change = diff.remove = diff.skipped = diff.add;
+	if (!before->count) /* the first tables: no room to spare is needed */
+		r = fw_row_set_reserve(&diff.add, after->count);
 	while (r == 0 && (at < before->count || to < after->count)) {
 		size_t same = alike ? same_rows(before, after, at, to) : 0;
 

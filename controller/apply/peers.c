@@ -98,7 +98,7 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
 static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
-	int r = 0;
+	int r = fw_row_set_reserve(set, tables->prefixes_count);
 
 	for (size_t i = 0; r == 0 && i < tables->prefixes_count; i++) {
 		const struct fw_prefix_row *row = &tables->prefixes[i];
@@ -137,7 +137,7 @@ static int want_services(const struct fw_cells_plan *plan, struct fw_names *name
 			 struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
-	int r = 0;
+	int r = fw_row_set_reserve(set, tables->services_count);
 
 	for (size_t i = 0; r == 0 && i < tables->services_count; i++) {
 		const struct fw_service_row *from = &tables->services[i];

@@ -17,6 +17,7 @@ struct fw_span {
 };
 
 struct fw_item_rule {
+	enum fw_action action;
 	bool any;		/* everybody */
 	struct fw_term **peers; /* references are held */
 	size_t peer_count;
@@ -24,7 +25,6 @@ struct fw_item_rule {
 	size_t span_count;
 	uint32_t *names; /* what is given by name: portname ids */
 	size_t name_count;
-	enum fw_action action;
 };
 
 struct fw_item {

@@ -18,8 +18,8 @@ static int make_service(void *context, const struct fw_object *object, void **re
 
 	(void)context;
 	if (record)
-		record->ports = calloc(service->port_count + 1, sizeof(*record->ports));
-	if (!record || !record->ports || !text) {
+		record->ports = calloc(service->port_count, sizeof(*record->ports));
+	if (!record || (service->port_count && !record->ports) || !text) {
 		if (record)
 			free(record->ports);
 		free(record);

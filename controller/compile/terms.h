@@ -21,11 +21,11 @@ struct fw_term {
 	bool fresh;	    /* not yet looked for in every pod */
 	bool users_changed; /* a port name began or ceased to be asked of its pods */
 	bool idle;	    /* in the list of those whose refs fell to 0 */
+	struct fw_prefix block;
 	struct fw_digest digest;
 	const char *namespace; /* pods of this namespace only; NULL: by selector */
 	struct fw_selector namespaces;
 	struct fw_selector pods;
-	struct fw_prefix block;
 	struct fw_prefix *except;
 	size_t except_count;
 };

@@ -147,11 +147,11 @@ struct fw_endpoint_slice {
 
 /* One entry of a rule's ports. protocol is always set (TCP is the default). */
 struct fw_policy_port {
-	uint8_t protocol;
-	bool any;	/* no port given: every port of the protocol */
 	char *name;	/* a named port; NULL for numbers */
 	uint16_t first; /* inclusive */
 	uint16_t last;	/* inclusive; equal to first without endPort */
+	uint8_t protocol;
+	bool any; /* no port given: every port of the protocol */
 };
 
 enum fw_peer_kind { FW_PEER_SELECTOR, FW_PEER_IP_BLOCK, FW_PEER_INVALID };
@@ -160,9 +160,9 @@ struct fw_policy_peer {
 	enum fw_peer_kind kind;
 	bool has_namespace_selector; /* without it: the policy's own namespace */
 	bool has_pod_selector;
+	struct fw_prefix block;
 	struct fw_selector namespace_selector;
 	struct fw_selector pod_selector;
-	struct fw_prefix block;
 	struct fw_prefix *except;
 	size_t except_count;
 };
