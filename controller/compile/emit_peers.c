@@ -110,21 +110,6 @@ static void take_claims(const struct fw_compiler *compiler, const struct fw_mode
 	at->claim = from;
 }
 
-struct fw_address_rows *fw_address_rows_new(size_t count)
-{
-	struct fw_address_rows *rows = malloc(sizeof(*rows) + count * sizeof(*rows->rows));
-
-	if (rows)
-		rows->refs = 1;
-	return rows;
-}
-
-void fw_address_rows_drop(struct fw_address_rows *rows)
-{
-	if (rows && !--rows->refs)
-		free(rows);
-}
-
 int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model,
 		      struct fw_tables *tables)
 {

@@ -92,6 +92,7 @@ struct fw_address_row {
 /* Counted: apply keeps those that the map holds for longer than their tables live. */
 struct fw_address_rows {
 	uint32_t refs;
+	size_t mapped; /* bytes; 0: from malloc(3) */
 	struct fw_address_row rows[];
 };
 
