@@ -259,8 +259,8 @@ uint64_t fw_object_digest(const struct fw_object *object)
 	add_number(&g, (uint64_t)object->generation);
 	add_number(&g, object->labels.count);
 	for (size_t i = 0; i < object->labels.count; i++) {
-		add_text(&g, object->labels.items[i].key);
-		add_text(&g, object->labels.items[i].value);
+		add_text(&g, object->labels.keys[i]);
+		add_text(&g, object->labels.values[i]);
 	}
 	add_kind(&g, object);
 	add_word(&g, g.len << 56 | g.tail);

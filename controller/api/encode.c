@@ -82,7 +82,7 @@ static cJSON *add_head(struct encoder *e, cJSON *root, const struct fw_object *o
 			  cJSON_CreateNumber((double)object->generation));
 	labels = add_object(e, metadata, "labels");
 	for (size_t i = 0; i < object->labels.count; i++)
-		add_text(e, labels, object->labels.items[i].key, object->labels.items[i].value);
+		add_text(e, labels, object->labels.keys[i], object->labels.values[i]);
 	return metadata;
 }
 

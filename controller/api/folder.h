@@ -18,29 +18,29 @@
 #include <uthash.h>
 
 #include "api/provider.h"
+#include "base/htab.h"
 
-struct fw_slot;
-
+/* A slot has room for one; what a second file holds, too, is allocated beside it. */
 struct fw_holding {
-	struct fw_file *file;
-	struct fw_slot *slot;
+	struct fw_file *file; /* NULL: nobody's, the slot's own is free */
 	struct fw_holding *next_in_file, *next_in_slot;
-	struct fw_object *fresh; /* decoded in this batch, not yet put; owned */
-	uint32_t load;		 /* of the file, in which it was last seen */
-	unsigned int document;
-	bool kept; /* its document is broken: the last valid version stays */
+	uint32_t fresh; /* in the holder's list, from 1: decoded in this batch, not yet put */
+	uint32_t document;
+	bool own : 1;  /* of a slot, in which it stands */
+	bool turn : 1; /* the file's when it was last seen */
+	bool kept : 1; /* its document is broken: the last valid version stays */
+	bool put : 1;  /* its file's version is the one that was put */
+	/* of a slot, in its own holding */
+	bool in_force : 1; /* something was put and not removed */
+	bool touched : 1;  /* to be settled */
+	uint8_t kind;	   /* enum fw_kind */
+	uint16_t name_at;  /* in the key */
 };
 
+/* One for each object of the cluster: 72 bytes with the names that objects have. */
 struct fw_slot {
-	struct fw_holding *holdings;
-	const struct fw_file *owner; /* whose version was put; NULL when that file is gone */
-	struct fw_slot *next_touched;
-	uint16_t namespace_len;
-	uint8_t kind;  /* enum fw_kind */
-	bool in_force; /* something was put and not removed */
-	bool touched;
-	UT_hash_handle hh; /* key: kind, namespace, NUL, name, NUL */
-	char key[];
+	struct fw_holding holding; /* and those behind it */
+	char key[];		   /* namespace, NUL, name, NUL */
 };
 
 /* What tells one version of a file from another. */
@@ -56,7 +56,7 @@ struct fw_file {
 	struct fw_holding *holdings;
 	size_t holding_count;
 	struct fw_error_list errors;
-	uint32_t load;	      /* counts the reads */
+	bool turn;	      /* changes with each read */
 	uint64_t reloaded_in; /* the batch in which it was read once more for an inherited object */
 	uint64_t writing_since; /* CLOCK_MONOTONIC ns of the last write that was not closed; 0 none
 				 */
@@ -70,9 +70,13 @@ struct fw_file {
 struct fw_holder {
 	const struct fw_source_handler *handler;
 	struct fw_file *files;
-	struct fw_slot *slots;
-	struct fw_slot *touched;
+	struct fw_htab slots[FW_KIND_COUNT];
 	size_t slot_count;
+	struct fw_slot **touched; /* in this batch */
+	size_t touched_count, touched_cap;
+	bool unlisted;		  /* no memory for all of them: others are touched, too */
+	struct fw_object **fresh; /* of this batch; owned, NULL when they were put */
+	size_t fresh_count, fresh_cap;
 	uint64_t batch;
 };
 

@@ -11,49 +11,69 @@
 
 #include "base/cleanup.h"
 
-static int compare_labels(const void *a, const void *b)
+/* Where the key stands, or would. */
+static size_t place_of(const struct fw_labels *labels, const char *key, bool *ret_there)
 {
-	const struct fw_label *left = a, *right = b;
+	size_t low = 0, high = labels->count;
 
-	return strcmp(left->key, right->key);
+	*ret_there = false;
+	while (low < high && !*ret_there) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(labels->keys[middle], key);
+
+		*ret_there = !order;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return *ret_there ? high : low;
 }
 
-static int copy_label(struct fw_label *label, const char *key, const char *value)
+static int reserve(struct fw_labels *labels, size_t count)
 {
-	label->key = strdup(key);
-	label->value = strdup(value);
-	return label->key && label->value ? 0 : -ENOMEM;
-}
+	char **keys = reallocarray(labels->keys, count, sizeof(*keys)), **values;
 
-static int replace_value(struct fw_label *label, const char *value)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
+	if (!keys)
 		return -ENOMEM;
-	free(label->value);
-	label->value = copy;
+	labels->keys = keys;
+	values = reallocarray(labels->values, count, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+	labels->values = values;
+	return 0;
+}
+
+/* There is room for one more. */
+static int set(struct fw_labels *labels, const char *key, const char *value)
+{
+	_cleanup_free_ char *key_copy = NULL, *value_copy = strdup(value);
+	bool there;
+	size_t at = place_of(labels, key, &there);
+
+	if (!there)
+		key_copy = strdup(key);
+	if (!value_copy || (!there && !key_copy))
+		return -ENOMEM;
+	if (there) {
+		free(labels->values[at]);
+	} else {
+		size_t behind = labels->count++ - at;
+
+		memmove(labels->keys + at + 1, labels->keys + at, behind * sizeof(*labels->keys));
+		memmove(labels->values + at + 1, labels->values + at,
+			behind * sizeof(*labels->values));
+		labels->keys[at] = TAKE_PTR(key_copy);
+	}
+	labels->values[at] = TAKE_PTR(value_copy);
 	return 0;
 }
 
 int fw_labels_set(struct fw_labels *labels, const char *key, const char *value)
 {
-	struct fw_label *items;
-	int r;
+	int r = reserve(labels, labels->count + 1);
 
-	for (size_t i = 0; i < labels->count; i++)
-		if (!strcmp(labels->items[i].key, key))
-			return replace_value(&labels->items[i], value);
-	items = reallocarray(labels->items, labels->count + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	labels->items = items;
-	items[labels->count] = (struct fw_label){0};
-	r = copy_label(&items[labels->count++], key, value);
-	if (r)
-		return r;
-	qsort(items, labels->count, sizeof(*items), compare_labels);
-	return 0;
+	return r ? r : set(labels, key, value);
 }
 
 static int check_label(struct fw_decoder *d, const struct fw_field *labels, const cJSON *member)
@@ -72,14 +92,7 @@ static int check_label(struct fw_decoder *d, const struct fw_field *labels, cons
 	return wrong ? fw_field_fail(d, &field, "\"%.128s\": %s", value, wrong) : 0;
 }
 
-static bool is_overridden(const cJSON *member)
-{
-	for (const cJSON *later = member->next; later; later = later->next)
-		if (!strcmp(later->string, member->string))
-			return true;
-	return false;
-}
-
+/* Of one key twice, the last counts, as for Kubernetes. */
 static int decode_labels(struct fw_decoder *d, const struct fw_field *metadata,
 			 struct fw_labels *labels)
 {
@@ -93,19 +106,13 @@ static int decode_labels(struct fw_decoder *d, const struct fw_field *metadata,
 		count++;
 	if (count > 10000)
 		return fw_field_fail(d, &field, "more than 10000 labels");
-	labels->items = calloc(count + 1, sizeof(*labels->items));
-	if (!labels->items)
-		return -ENOMEM;
-	for (const cJSON *member = field.json->child; member; member = member->next) {
+	r = reserve(labels, count + 1);
+	for (const cJSON *member = field.json->child; !r && member; member = member->next) {
 		r = check_label(d, &field, member);
-		if (!r && !is_overridden(member))
-			r = copy_label(&labels->items[labels->count++], member->string,
-				       member->valuestring);
-		if (r)
-			return r;
+		if (!r)
+			r = set(labels, member->string, member->valuestring);
 	}
-	qsort(labels->items, labels->count, sizeof(*labels->items), compare_labels);
-	return 0;
+	return r;
 }
 
 static bool is_namespaced(enum fw_kind kind)

@@ -25,82 +25,196 @@ struct load {
 	int failed;
 };
 
-static const char *slot_namespace(const struct fw_slot *slot)
-{
-	return slot->key + 1;
-}
+struct other_holding {
+	struct fw_holding holding;
+	struct fw_slot *slot;
+};
+
+struct name {
+	const char *namespace, *name;
+};
 
 static const char *slot_name(const struct fw_slot *slot)
 {
-	return slot->key + 1 + slot->namespace_len + 1;
+	return slot->key + slot->holding.name_at;
+}
+
+static struct fw_slot *slot_of(const struct fw_holding *holding)
+{
+	uintptr_t at = (uintptr_t)holding;
+
+	if (holding->own)
+		return (struct fw_slot *)(at - offsetof(struct fw_slot, holding));
+	return ((struct other_holding *)(at - offsetof(struct other_holding, holding)))->slot;
+}
+
+/* Room for one more; doubles. */
+static int grow(void **list, size_t count, size_t *cap)
+{
+	size_t more = *cap ? 2 * *cap : 64;
+	void *grown;
+
+	if (count < *cap)
+		return 0;
+	grown = reallocarray(*list, more, sizeof(void *));
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	*cap = more;
+	return 0;
 }
 
 static void touch(struct fw_holder *holder, struct fw_slot *slot)
 {
-	if (slot->touched)
+	if (slot->holding.touched)
 		return;
-	slot->touched = true;
-	slot->next_touched = holder->touched;
-	holder->touched = slot;
+	slot->holding.touched = true;
+	if (grow((void **)&holder->touched, holder->touched_count, &holder->touched_cap))
+		holder->unlisted = true;
+	else
+		holder->touched[holder->touched_count++] = slot;
 }
 
-static size_t make_key(enum fw_kind kind, const char *namespace, const char *name,
-		       char key[KEY_MAX])
+static struct fw_slot *next_touched(struct fw_holder *holder)
 {
-	size_t namespace_len = strlen(namespace), name_len = strlen(name);
+	if (holder->touched_count)
+		return holder->touched[--holder->touched_count];
+	for (int kind = 0; holder->unlisted && kind < FW_KIND_COUNT; kind++) {
+		for (size_t i = 0; i < holder->slots[kind].cap; i++) {
+			struct fw_slot *slot = holder->slots[kind].slots[i].item;
 
-	if (namespace_len + name_len + 3 > KEY_MAX)
-		return 0;
-	key[0] = (char)kind;
-	memcpy(key + 1, namespace, namespace_len + 1);
-	memcpy(key + 1 + namespace_len + 1, name, name_len + 1);
-	return namespace_len + name_len + 3;
+			if (slot && slot->holding.touched)
+				return slot;
+		}
+	}
+	return NULL;
+}
+
+static struct fw_object *take_fresh(struct fw_holder *holder, struct fw_holding *holding)
+{
+	struct fw_object *object = NULL;
+
+	if (holding->fresh)
+		object = TAKE_PTR(holder->fresh[holding->fresh - 1]);
+	holding->fresh = 0;
+	return object;
+}
+
+static void drop_fresh(struct fw_holder *holder, struct fw_holding *holding)
+{
+	_cleanup_(fw_object_free) struct fw_object *object = take_fresh(holder, holding);
+
+	(void)object;
+}
+
+/* Takes the object, also on failure. */
+static int put_fresh(struct fw_holder *holder, struct fw_holding *holding, struct fw_object *object)
+{
+	drop_fresh(holder, holding);
+	if (grow((void **)&holder->fresh, holder->fresh_count, &holder->fresh_cap)) {
+		fw_object_free(&object);
+		return -ENOMEM;
+	}
+	holder->fresh[holder->fresh_count++] = object;
+	holding->fresh = (uint32_t)holder->fresh_count;
+	return 0;
+}
+
+/* Nothing is fresh or touched any more. */
+static void end_batch(struct fw_holder *holder)
+{
+	free(holder->touched);
+	free(holder->fresh);
+	holder->touched = NULL;
+	holder->fresh = NULL;
+	holder->touched_count = holder->touched_cap = 0;
+	holder->fresh_count = holder->fresh_cap = 0;
+	holder->unlisted = false;
+}
+
+static uint64_t hash_of(const char *namespace, const char *name)
+{
+	return fw_hash_mix(fw_hash_text(1, namespace), fw_hash_text(2, name));
+}
+
+static bool is_named(const void *item, const void *key)
+{
+	const struct fw_slot *slot = item;
+	const struct name *name = key;
+
+	return !strcmp(slot->key, name->namespace) && !strcmp(slot_name(slot), name->name);
 }
 
 static struct fw_slot *find_slot(const struct fw_holder *holder, enum fw_kind kind,
 				 const char *namespace, const char *name)
 {
-	struct fw_slot *slot = NULL;
-	char key[KEY_MAX];
-	size_t len = make_key(kind, namespace, name, key);
+	const struct name key = {namespace, name};
 
-	if (len)
-		HASH_FIND(hh, holder->slots, key, len, slot);
-	return slot;
+	return fw_htab_find(&holder->slots[kind], hash_of(namespace, name), is_named, &key);
 }
 
 static struct fw_slot *make_slot(struct fw_holder *holder, const struct fw_object *object)
 {
 	struct fw_slot *slot = find_slot(holder, object->kind, object->namespace, object->name);
-	char key[KEY_MAX];
-	size_t len;
+	size_t namespace_size = strlen(object->namespace) + 1;
+	size_t name_size = strlen(object->name) + 1;
+	uint64_t hash = hash_of(object->namespace, object->name);
 
 	if (slot)
 		return slot;
-	len = make_key(object->kind, object->namespace, object->name, key);
-	slot = len ? calloc(1, sizeof(*slot) + len) : NULL;
-	if (!slot)
-		return NULL;
-	memcpy(slot->key, key, len);
-	slot->kind = (uint8_t)object->kind;
-	slot->namespace_len = (uint16_t)strlen(object->namespace);
-	HASH_ADD_KEYPTR(hh, holder->slots, slot->key, len, slot);
-	if (!slot->hh.tbl) {
+	slot = namespace_size + name_size > KEY_MAX
+		       ? NULL
+		       : calloc(1, offsetof(struct fw_slot, key) + namespace_size + name_size);
+	if (!slot || fw_htab_add(&holder->slots[object->kind], hash, slot)) {
 		free(slot);
 		return NULL;
 	}
+	memcpy(slot->key, object->namespace, namespace_size);
+	memcpy(slot->key + namespace_size, object->name, name_size);
+	slot->holding.name_at = (uint16_t)namespace_size;
+	slot->holding.kind = (uint8_t)object->kind;
+	slot->holding.own = true;
 	holder->slot_count++;
 	touch(holder, slot); /* so that it goes again when nothing comes to hold it */
 	return slot;
 }
 
-static struct fw_holding *find_holding(const struct fw_slot *slot, const struct fw_file *file)
+static void free_slot(struct fw_holder *holder, struct fw_slot *slot)
 {
-	struct fw_holding *holding = slot ? slot->holdings : NULL;
+	fw_htab_remove(&holder->slots[slot->holding.kind], hash_of(slot->key, slot_name(slot)),
+		       slot);
+	holder->slot_count--;
+	free(slot);
+}
+
+/* The first that some file has, from this one on; NULL: none. */
+static struct fw_holding *held_from(struct fw_holding *holding)
+{
+	while (holding && !holding->file)
+		holding = holding->next_in_slot;
+	return holding;
+}
+
+static struct fw_holding *find_holding(struct fw_slot *slot, const struct fw_file *file)
+{
+	struct fw_holding *holding = slot ? &slot->holding : NULL;
 
 	while (holding && holding->file != file)
 		holding = holding->next_in_slot;
 	return holding;
+}
+
+/* Behind the slot's own, which somebody has. */
+static struct fw_holding *make_other(struct fw_slot *slot)
+{
+	struct other_holding *other = calloc(1, sizeof(*other));
+
+	if (!other)
+		return NULL;
+	other->slot = slot;
+	other->holding.next_in_slot = slot->holding.next_in_slot;
+	slot->holding.next_in_slot = &other->holding;
+	return &other->holding;
 }
 
 static struct fw_holding *make_holding(struct fw_slot *slot, struct fw_file *file)
@@ -109,15 +223,13 @@ static struct fw_holding *make_holding(struct fw_slot *slot, struct fw_file *fil
 
 	if (holding)
 		return holding;
-	holding = calloc(1, sizeof(*holding));
+	holding = slot->holding.file ? make_other(slot) : &slot->holding;
 	if (!holding)
 		return NULL;
 	holding->file = file;
-	holding->slot = slot;
+	holding->turn = !file->turn;
 	holding->next_in_file = file->holdings;
-	holding->next_in_slot = slot->holdings;
 	file->holdings = holding;
-	slot->holdings = holding;
 	file->holding_count++;
 	return holding;
 }
@@ -125,15 +237,23 @@ static struct fw_holding *make_holding(struct fw_slot *slot, struct fw_file *fil
 /* Takes it out of its slot and frees it; its file's list is the caller's matter. */
 static void free_holding(struct fw_holder *holder, struct fw_holding *holding)
 {
-	struct fw_holding **link = &holding->slot->holdings;
+	struct fw_slot *slot = slot_of(holding);
+	struct fw_holding *before = &slot->holding;
 
-	while (*link != holding)
-		link = &(*link)->next_in_slot;
-	*link = holding->next_in_slot;
-	touch(holder, holding->slot);
+	touch(holder, slot);
 	holding->file->holding_count--;
-	fw_object_free(&holding->fresh);
-	free(holding);
+	drop_fresh(holder, holding);
+	if (holding->own) {
+		holding->file = NULL;
+		holding->next_in_file = NULL;
+		holding->kept = holding->put = false;
+		return;
+	}
+	while (before->next_in_slot != holding)
+		before = before->next_in_slot;
+	before->next_in_slot = holding->next_in_slot;
+	free((struct other_holding *)((uintptr_t)holding -
+				      offsetof(struct other_holding, holding)));
 }
 
 static void add_error(struct load *load, const char *where, const char *object, const char *text)
@@ -165,16 +285,18 @@ static void take_object(struct fw_object *object, void *context)
 		load->failed = -ENOMEM;
 		return;
 	}
-	if (holding->load == load->file->load && !holding->kept) {
+	if (holding->turn == load->file->turn && !holding->kept) {
 		describe_object(owned->kind, owned->namespace, owned->name, name);
 		add_error(load, owned->origin, name,
 			  "is in this file already: the first is in force");
 		return;
 	}
-	fw_object_free(&holding->fresh);
-	holding->document = space ? (unsigned int)strtoul(space + 1, NULL, 10) : 0;
-	holding->fresh = TAKE_PTR(owned);
-	holding->load = load->file->load;
+	if (put_fresh(load->holder, holding, TAKE_PTR(owned))) {
+		load->failed = -ENOMEM;
+		return;
+	}
+	holding->document = space ? (uint32_t)strtoul(space + 1, NULL, 10) : 0;
+	holding->turn = load->file->turn;
 	holding->kept = false;
 	touch(load->holder, slot);
 }
@@ -198,9 +320,9 @@ static void take_error(unsigned int document, unsigned int line, enum fw_kind ki
 		return;
 	}
 	holding = find_holding(find_slot(load->holder, kind, namespace, name), load->file);
-	if (!holding || holding->load == load->file->load)
+	if (!holding || holding->turn == load->file->turn)
 		return;
-	holding->load = load->file->load;
+	holding->turn = load->file->turn;
 	holding->kept = true;
 }
 
@@ -211,14 +333,14 @@ static void drop_unseen(struct load *load, bool keep)
 
 	while (*link) {
 		struct fw_holding *holding = *link;
-		bool seen = holding->load == load->file->load;
+		bool seen = holding->turn == load->file->turn;
 
 		if (!seen && keep) {
-			holding->load = load->file->load;
+			holding->turn = load->file->turn;
 			holding->kept = true;
 		}
 		/* Only the owner has a version in force to keep. */
-		if ((seen || keep) && (!holding->kept || holding->slot->owner == load->file)) {
+		if ((seen || keep) && (!holding->kept || holding->put)) {
 			link = &holding->next_in_file;
 			continue;
 		}
@@ -236,7 +358,7 @@ int fw_holder_load(struct fw_holder *holder, struct fw_file *file, const char *t
 					    .context = &load};
 	int r;
 
-	file->load++;
+	file->turn = !file->turn;
 	r = fw_decode_text(file->name, text, len, &handler);
 	if (!r)
 		r = load.failed;
@@ -250,7 +372,7 @@ int fw_holder_refuse(struct fw_holder *holder, struct fw_file *file, const char 
 {
 	struct load load = {.holder = holder, .file = file, .unidentified = true};
 
-	file->load++;
+	file->turn = !file->turn;
 	drop_unseen(&load, true);
 	fw_error_list_done(&file->errors);
 	return fw_error_list_add(&file->errors, file->name, "", text);
@@ -283,8 +405,6 @@ void fw_holder_drop(struct fw_holder *holder, struct fw_file *file)
 		struct fw_holding *holding = file->holdings;
 
 		file->holdings = holding->next_in_file;
-		if (holding->slot->owner == file)
-			holding->slot->owner = NULL;
 		free_holding(holder, holding);
 	}
 	fw_error_list_done(&file->errors);
@@ -292,11 +412,12 @@ void fw_holder_drop(struct fw_holder *holder, struct fw_file *file)
 	free(file);
 }
 
-static struct fw_holding *first_holding(const struct fw_slot *slot)
+/* By the name of its file; NULL: no file has it any more. */
+static struct fw_holding *first_holding(struct fw_slot *slot)
 {
-	struct fw_holding *first = slot->holdings;
+	struct fw_holding *first = held_from(&slot->holding), *holding = first;
 
-	for (struct fw_holding *holding = first; holding; holding = holding->next_in_slot)
+	while (holding && (holding = held_from(holding->next_in_slot)))
 		if (strcmp(holding->file->name, first->file->name) < 0)
 			first = holding;
 	return first;
@@ -309,45 +430,44 @@ static struct fw_file *settle_slot(struct fw_holder *holder, struct fw_slot *slo
 	struct fw_holding *first = first_holding(slot);
 
 	if (!first) {
-		if (slot->in_force)
-			handler->remove(slot->kind, slot_namespace(slot), slot_name(slot),
+		if (slot->holding.in_force)
+			handler->remove(slot->holding.kind, slot->key, slot_name(slot),
 					handler->context);
-		HASH_DEL(holder->slots, slot);
-		holder->slot_count--;
-		free(slot);
+		free_slot(holder, slot);
 		return NULL;
 	}
-	if (!first->fresh && slot->owner != first->file &&
-	    first->file->reloaded_in != holder->batch) {
+	if (!first->fresh && !first->put && first->file->reloaded_in != holder->batch) {
 		touch(holder, slot);
 		return first->file;
 	}
 	if (first->fresh) {
-		handler->put(TAKE_PTR(first->fresh), handler->context);
-		slot->owner = first->file;
-		slot->in_force = true;
+		for (struct fw_holding *any = &slot->holding; any; any = any->next_in_slot)
+			any->put = any == first;
+		slot->holding.in_force = true;
+		handler->put(take_fresh(holder, first), handler->context);
 	}
-	for (struct fw_holding *other = slot->holdings; other; other = other->next_in_slot)
-		fw_object_free(&other->fresh);
+	for (struct fw_holding *other = &slot->holding; other; other = other->next_in_slot)
+		drop_fresh(holder, other);
 	return NULL;
 }
 
 void fw_holder_settle(struct fw_holder *holder, void (*reload)(struct fw_file *file, void *context),
 		      void *context)
 {
+	struct fw_slot *slot;
+
 	holder->batch++;
-	while (holder->touched) {
-		struct fw_slot *slot = holder->touched;
+	while ((slot = next_touched(holder))) {
 		struct fw_file *file;
 
-		holder->touched = slot->next_touched;
-		slot->touched = false;
+		slot->holding.touched = false;
 		file = settle_slot(holder, slot);
 		if (!file)
 			continue;
 		file->reloaded_in = holder->batch;
 		reload(file, context);
 	}
+	end_batch(holder);
 }
 
 static int compare_files(const struct fw_file *a, const struct fw_file *b)
@@ -355,19 +475,27 @@ static int compare_files(const struct fw_file *a, const struct fw_file *b)
 	return strcmp(a->name, b->name);
 }
 
+static bool is_put(const struct fw_slot *slot)
+{
+	for (const struct fw_holding *any = &slot->holding; any; any = any->next_in_slot)
+		if (any->put)
+			return true;
+	return false;
+}
+
 static int add_disputes(const struct fw_file *file, struct fw_error_list *list)
 {
 	for (struct fw_holding *holding = file->holdings; holding;
 	     holding = holding->next_in_file) {
-		struct fw_slot *slot = holding->slot;
+		struct fw_slot *slot = slot_of(holding);
 		char where[WHERE_MAX], object[WHERE_MAX], text[WHERE_MAX];
 		int r;
 
-		if (slot->owner == file || !slot->owner)
+		if (holding->put || !is_put(slot))
 			continue;
 		(void)snprintf(where, sizeof(where), "%s: document %u", file->name,
 			       holding->document);
-		describe_object(slot->kind, slot_namespace(slot), slot_name(slot), object);
+		describe_object(slot->holding.kind, slot->key, slot_name(slot), object);
 		(void)snprintf(text, sizeof(text), "is in %.255s too: that one is in force",
 			       first_holding(slot)->file->name);
 		r = fw_error_list_add(list, where, object, text);
@@ -419,13 +547,14 @@ int fw_holder_errors(struct fw_holder *holder, struct fw_error_list *ret_list)
 void fw_holder_done(struct fw_holder *holder)
 {
 	struct fw_file *file, *next;
-	struct fw_slot *slot, *next_slot;
 
 	HASH_ITER(hh, holder->files, file, next) {
 		fw_holder_drop(holder, file);
 	}
-	HASH_ITER(hh, holder->slots, slot, next_slot) {
-		HASH_DEL(holder->slots, slot);
-		free(slot);
+	for (int kind = 0; kind < FW_KIND_COUNT; kind++) {
+		for (size_t i = 0; i < holder->slots[kind].cap; i++)
+			free(holder->slots[kind].slots[i].item);
+		fw_htab_done(&holder->slots[kind]);
 	}
+	end_batch(holder);
 }

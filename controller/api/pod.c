@@ -111,6 +111,15 @@ static int decode_spec(struct fw_decoder *d, const struct fw_field *document, st
 	return r;
 }
 
+static int add_ip(struct fw_decoder *d, const struct fw_field *field, struct fw_pod *pod)
+{
+	size_t count = pod->ip_count;
+	int r = fw_field_add_ip(d, field, &pod->ips, &count);
+
+	pod->ip_count = (uint32_t)count; /* of one document: few */
+	return r;
+}
+
 static int decode_ips(struct fw_decoder *d, const struct fw_field *status, struct fw_pod *pod)
 {
 	struct fw_field list, ip;
@@ -123,7 +132,7 @@ static int decode_ips(struct fw_decoder *d, const struct fw_field *status, struc
 		if (!fw_field_get(status, "podIP", &ip) ||
 		    (cJSON_IsString(ip.json) && !*ip.json->valuestring))
 			return 0;
-		return fw_field_add_ip(d, &ip, &pod->ips, &pod->ip_count);
+		return add_ip(d, &ip, pod);
 	}
 	for (const cJSON *item = list.json->child; item; item = item->next) {
 		struct fw_field field = fw_field_element(&list, item, i++);
@@ -133,7 +142,7 @@ static int decode_ips(struct fw_decoder *d, const struct fw_field *status, struc
 			return r;
 		if (!fw_field_get(&field, "ip", &ip))
 			return fw_field_missing(d, &field, "ip");
-		r = fw_field_add_ip(d, &ip, &pod->ips, &pod->ip_count);
+		r = add_ip(d, &ip, pod);
 		if (r)
 			return r;
 	}

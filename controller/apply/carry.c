@@ -95,29 +95,43 @@ static void note_lengths(const struct fw_peers *peers, struct moves *moves)
 	}
 }
 
-/* Addresses (16-byte keys) or prefixes. */
-static int moves_of(const struct fw_cells *cells, const struct fw_peers *peers,
-		    const struct fw_row_set *before, const struct fw_row_diff *diff,
-		    struct moves *moves)
+static int moves_of_addresses(const struct fw_cells *cells, const struct fw_peers *peers,
+			      const struct fw_row_diff *diff, struct moves *moves)
 {
-	bool trie = before == &peers->prefixes;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < diff->change.count; i++)
 		r = add_move(cells, moves,
-			     class_in(fw_row_set_find(before, fw_row_key(&diff->change, i))),
+			     fw_addresses_class_at(&peers->addresses, fw_row_key(&diff->change, i)),
 			     class_in(fw_row_value(&diff->change, i)));
 	for (size_t i = 0; r == 0 && i < diff->add.count; i++) {
-		struct fw_prefix_key key = {.prefixlen = 129};
 		uint32_t to = class_in(fw_row_value(&diff->add, i));
 
-		if (!is_new(cells, to))
-			continue;
-		if (trie)
-			memcpy(&key, fw_row_key(&diff->add, i), sizeof(key));
-		else
-			memcpy(key.addr, fw_row_key(&diff->add, i), sizeof(key.addr));
-		r = add_move(cells, moves, old_class(peers, moves, key.addr, key.prefixlen), to);
+		if (is_new(cells, to))
+			r = add_move(cells, moves,
+				     old_class(peers, moves, fw_row_key(&diff->add, i), 129), to);
+	}
+	return r;
+}
+
+static int moves_of_prefixes(const struct fw_cells *cells, const struct fw_peers *peers,
+			     const struct fw_row_diff *diff, struct moves *moves)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < diff->change.count; i++)
+		r = add_move(
+			cells, moves,
+			class_in(fw_row_set_find(&peers->prefixes, fw_row_key(&diff->change, i))),
+			class_in(fw_row_value(&diff->change, i)));
+	for (size_t i = 0; r == 0 && i < diff->add.count; i++) {
+		uint32_t to = class_in(fw_row_value(&diff->add, i));
+		struct fw_prefix_key key;
+
+		memcpy(&key, fw_row_key(&diff->add, i), sizeof(key));
+		if (is_new(cells, to))
+			r = add_move(cells, moves, old_class(peers, moves, key.addr, key.prefixlen),
+				     to);
 	}
 	return r;
 }
@@ -232,9 +246,9 @@ int fw_carry(struct fw_cells *cells, struct fw_cells_plan *plan, const struct fw
 	int r;
 
 	note_lengths(peers, &moves);
-	r = moves_of(cells, peers, &peers->addresses, &wanted->address_diff, &moves);
+	r = moves_of_addresses(cells, peers, &wanted->address_diff, &moves);
 	if (r == 0)
-		r = moves_of(cells, peers, &peers->prefixes, &wanted->prefix_diff, &moves);
+		r = moves_of_prefixes(cells, peers, &wanted->prefix_diff, &moves);
 	if (r == 0)
 		r = moves_of_services(cells, peers, &wanted->service_diff, &moves);
 	if (r < 0 || !moves.count)

@@ -217,7 +217,7 @@ int fw_log_flush(struct fw_log *log, struct fw_err *err)
 	if (r < 0)
 		return fw_err_errno(err, r, "%s", log->path);
 	log->end += (off_t)len;
-	fw_buf_clear(&log->queue);
+	fw_buf_done(&log->queue); /* the first one may be long, the next ones are not */
 	return 0;
 }
 

@@ -14,19 +14,36 @@
 void fw_peers_init(struct fw_peers *peers, struct fw_datapath *datapath)
 {
 	peers->datapath = datapath;
-	fw_row_set_init(&peers->addresses, sizeof(struct fw_address_key), sizeof(struct fw_peer));
+	peers->addresses = (struct fw_addresses){0};
 	fw_row_set_init(&peers->prefixes, sizeof(struct fw_prefix_key), sizeof(struct fw_peer));
 	fw_row_set_init(&peers->services, sizeof(struct fw_service_key), sizeof(struct fw_service));
 }
 
 void fw_peers_done(struct fw_peers *peers)
 {
-	fw_row_set_done(&peers->addresses);
+	fw_addresses_done(&peers->addresses);
 	fw_row_set_done(&peers->prefixes);
 	fw_row_set_done(&peers->services);
 }
 
-static int adopt_set(struct fw_cells *cells, const struct fw_row_set *set)
+/* One that is not ours is no error: its row is replaced or removed. */
+static int adopt_class(struct fw_cells *cells, uint32_t id)
+{
+	int r = fw_cells_adopt_class(cells, id);
+
+	return r == -ERANGE ? 0 : r;
+}
+
+static int adopt_addresses(struct fw_cells *cells, const struct fw_addresses *addresses)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < addresses->count; i++)
+		r = adopt_class(cells, fw_addresses_class(addresses, i));
+	return r;
+}
+
+static int adopt_prefixes(struct fw_cells *cells, const struct fw_row_set *set)
 {
 	int r = 0;
 
@@ -34,9 +51,7 @@ static int adopt_set(struct fw_cells *cells, const struct fw_row_set *set)
 		struct fw_peer peer;
 
 		memcpy(&peer, fw_row_value(set, i), sizeof(peer));
-		r = fw_cells_adopt_class(cells, peer.peer_class);
-		if (r == -ERANGE) /* not a class of ours: the row is replaced or removed */
-			r = 0;
+		r = adopt_class(cells, peer.peer_class);
 	}
 	return r;
 }
@@ -51,11 +66,8 @@ static int adopt_services(struct fw_cells *cells, struct fw_names *names,
 
 		memcpy(&row, fw_row_value(set, i), sizeof(row));
 		fw_names_skip_service(names, row.id);
-		for (uint32_t g = 0; r == 0 && g < row.count && g < FW_SERVICE_GROUPS; g++) {
-			r = fw_cells_adopt_class(cells, row.group[g].peer_class);
-			if (r == -ERANGE)
-				r = 0;
-		}
+		for (uint32_t g = 0; r == 0 && g < row.count && g < FW_SERVICE_GROUPS; g++)
+			r = adopt_class(cells, row.group[g].peer_class);
 	}
 	return r;
 }
@@ -64,8 +76,8 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
 		   struct fw_err *err)
 {
 	struct fw_datapath *datapath = peers->datapath;
-	int r = fw_rows_read(fw_datapath_map_fd(datapath, FW_MAP_ADDRESSES), true,
-			     &peers->addresses, err);
+	int r = fw_addresses_read(fw_datapath_map_fd(datapath, FW_MAP_ADDRESSES), &peers->addresses,
+				  err);
 
 	if (r == 0)
 		r = fw_rows_read(fw_datapath_map_fd(datapath, FW_MAP_PREFIXES), false,
@@ -75,32 +87,18 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
 				 &peers->services, err);
 	if (r < 0)
 		return r;
-	r = adopt_set(cells, &peers->addresses);
+	r = adopt_addresses(cells, &peers->addresses);
 	if (r == 0)
-		r = adopt_set(cells, &peers->prefixes);
+		r = adopt_prefixes(cells, &peers->prefixes);
 	if (r == 0)
 		r = adopt_services(cells, names, &peers->services);
 	return r < 0 ? fw_err_errno(err, r, "adopting classes") : 0;
 }
 
-static int want_addresses(const struct fw_cells_plan *plan, struct fw_row_set *set)
-{
-	const struct fw_tables *tables = plan->tables;
-	int r = fw_row_set_reserve(set, tables->addresses_count);
-
-	for (size_t i = 0; r == 0 && i < tables->addresses_count; i++) {
-		const struct fw_address_row *row = &tables->addresses[i];
-		struct fw_peer peer = {plan->class_id[row->peer_class], row->flags};
-
-		r = fw_row_set_add(set, row->ip.b, &peer);
-	}
-	return r; /* in the order of the tables, which is by address */
-}
-
 static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
-	int r = 0;
+	int r = fw_row_set_reserve(set, tables->prefixes_count);
 
 	for (size_t i = 0; r == 0 && i < tables->prefixes_count; i++) {
 		const struct fw_prefix_row *row = &tables->prefixes[i];
@@ -139,7 +137,7 @@ static int want_services(const struct fw_cells_plan *plan, struct fw_names *name
 			 struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
-	int r = 0;
+	int r = fw_row_set_reserve(set, tables->services_count);
 
 	for (size_t i = 0; r == 0 && i < tables->services_count; i++) {
 		const struct fw_service_row *from = &tables->services[i];
@@ -297,7 +295,8 @@ static int plan_diffs(const struct fw_peers *peers, struct fw_peers_plan *plan)
 	uint32_t addresses = fw_datapath_capacity(peers->datapath, FW_MAP_ADDRESSES);
 	uint32_t prefixes = fw_datapath_capacity(peers->datapath, FW_MAP_PREFIXES);
 	uint32_t services = fw_datapath_capacity(peers->datapath, FW_MAP_SERVICES);
-	int r = fw_row_diff(&peers->addresses, &plan->addresses, addresses, &plan->address_diff);
+	int r = fw_addresses_diff(&peers->addresses, &plan->addresses, addresses,
+				  &plan->address_diff);
 
 	if (r == 0 && plan->address_diff.skipped.count)
 		r = services_first(&plan->address_diff);
@@ -322,12 +321,10 @@ int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_
 	int r;
 
 	*ret_peers = (struct fw_peers_plan){.problem = ""};
-	fw_row_set_init(&ret_peers->addresses, sizeof(struct fw_address_key),
-			sizeof(struct fw_peer));
 	fw_row_set_init(&ret_peers->prefixes, sizeof(struct fw_prefix_key), sizeof(struct fw_peer));
 	fw_row_set_init(&ret_peers->services, sizeof(struct fw_service_key),
 			sizeof(struct fw_service));
-	r = want_addresses(plan, &ret_peers->addresses);
+	r = fw_addresses_of(plan->tables, plan->class_id, &ret_peers->addresses);
 	if (r == 0)
 		r = want_prefixes(plan, &ret_peers->prefixes);
 	if (r == 0)
@@ -343,7 +340,7 @@ int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_
 
 void fw_peers_plan_done(struct fw_peers_plan *plan)
 {
-	fw_row_set_done(&plan->addresses);
+	fw_addresses_done(&plan->addresses);
 	fw_row_set_done(&plan->prefixes);
 	fw_row_set_done(&plan->services);
 	fw_row_diff_done(&plan->address_diff);
@@ -362,48 +359,76 @@ bool fw_peers_differ(const struct fw_peers_plan *plan)
 	       diff_size(&plan->service_diff);
 }
 
-/* Add, change, remove; the copy is what the map then holds. */
-static int write_diff(int fd, const char *map, struct fw_row_set *copy, struct fw_row_set *wanted,
-		      const struct fw_row_diff *diff, struct fw_apply_stats *stats,
-		      struct fw_err *err)
+/* Add, change, remove. */
+static int write_diff(int fd, const char *map, const struct fw_row_diff *diff, bool trie,
+		      struct fw_apply_stats *stats, struct fw_err *err)
 {
-	_cleanup_(fw_row_set_done) struct fw_row_set held;
-	bool trie = copy->key_size == sizeof(struct fw_prefix_key) &&
-		    copy->value_size == sizeof(struct fw_peer);
 	int r = fw_rows_write(fd, map, &diff->add, trie, err);
 
-	fw_row_set_init(&held, copy->key_size, copy->value_size);
 	if (r == 0)
 		r = fw_rows_write(fd, map, &diff->change, false, err);
 	if (r == 0)
 		r = fw_rows_remove(fd, map, &diff->remove, err);
-	for (size_t i = 0; r == 0 && diff->skipped.count && i < wanted->count; i++) {
-		if (!fw_row_set_find(&diff->skipped, fw_row_key(wanted, i)))
-			r = fw_row_set_add(&held, fw_row_key(wanted, i), fw_row_value(wanted, i));
-	}
 	if (r < 0)
 		return r;
-	fw_row_set_done(copy);
-	*copy = diff->skipped.count ? held : *wanted;
-	fw_row_set_init(diff->skipped.count ? &held : wanted, copy->key_size, copy->value_size);
 	stats->rows_added += diff->add.count + diff->change.count;
 	stats->rows_removed += diff->remove.count;
 	stats->skipped += (uint32_t)diff->skipped.count;
 	return 0;
 }
 
+/* The copy becomes what is wanted but for what was skipped: what the map now holds. */
+static int keep_rows(struct fw_row_set *copy, struct fw_row_set *wanted,
+		     const struct fw_row_set *skipped)
+{
+	_cleanup_(fw_row_set_done) struct fw_row_set held;
+	int r = 0;
+
+	fw_row_set_init(&held, copy->key_size, copy->value_size);
+	for (size_t i = 0; r == 0 && skipped->count && i < wanted->count; i++) {
+		if (!fw_row_set_find(skipped, fw_row_key(wanted, i)))
+			r = fw_row_set_add(&held, fw_row_key(wanted, i), fw_row_value(wanted, i));
+	}
+	if (r < 0)
+		return r;
+	fw_row_set_done(copy);
+	*copy = skipped->count ? held : *wanted;
+	fw_row_set_init(skipped->count ? &held : wanted, copy->key_size, copy->value_size);
+	return 0;
+}
+
+static int keep_addresses(struct fw_addresses *copy, struct fw_addresses *wanted,
+			  const struct fw_row_set *skipped)
+{
+	int r = fw_addresses_skip(wanted, skipped);
+
+	if (r < 0)
+		return r;
+	fw_addresses_done(copy);
+	*copy = *wanted;
+	*wanted = (struct fw_addresses){0};
+	return 0;
+}
+
 int fw_peers_write(struct fw_peers *peers, struct fw_peers_plan *plan, struct fw_apply_stats *stats,
 		   struct fw_err *err)
 {
-	int r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_SERVICES), "fw_services",
-			   &peers->services, &plan->services, &plan->service_diff, stats, err);
+	struct fw_datapath *datapath = peers->datapath;
+	int r = write_diff(fw_datapath_map_fd(datapath, FW_MAP_SERVICES), "fw_services",
+			   &plan->service_diff, false, stats, err);
 
 	if (r == 0)
-		r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_PREFIXES), "fw_prefixes",
-			       &peers->prefixes, &plan->prefixes, &plan->prefix_diff, stats, err);
+		r = keep_rows(&peers->services, &plan->services, &plan->service_diff.skipped);
 	if (r == 0)
-		r = write_diff(fw_datapath_map_fd(peers->datapath, FW_MAP_ADDRESSES),
-			       "fw_addresses", &peers->addresses, &plan->addresses,
-			       &plan->address_diff, stats, err);
+		r = write_diff(fw_datapath_map_fd(datapath, FW_MAP_PREFIXES), "fw_prefixes",
+			       &plan->prefix_diff, true, stats, err);
+	if (r == 0)
+		r = keep_rows(&peers->prefixes, &plan->prefixes, &plan->prefix_diff.skipped);
+	if (r == 0)
+		r = write_diff(fw_datapath_map_fd(datapath, FW_MAP_ADDRESSES), "fw_addresses",
+			       &plan->address_diff, false, stats, err);
+	if (r == 0)
+		r = keep_addresses(&peers->addresses, &plan->addresses,
+				   &plan->address_diff.skipped);
 	return r;
 }

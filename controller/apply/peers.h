@@ -7,15 +7,18 @@
 #ifndef FW_APPLY_PEERS_H
 #define FW_APPLY_PEERS_H
 
+#include "apply/addresses.h"
 #include "apply/cells.h"
 
 struct fw_peers {
-	struct fw_datapath *datapath;			 /* borrowed */
-	struct fw_row_set addresses, prefixes, services; /* what the maps hold */
+	struct fw_datapath *datapath;  /* borrowed */
+	struct fw_addresses addresses; /* what the maps hold */
+	struct fw_row_set prefixes, services;
 };
 
 struct fw_peers_plan {
-	struct fw_row_set addresses, prefixes, services; /* what the maps are to hold */
+	struct fw_addresses addresses; /* what the maps are to hold */
+	struct fw_row_set prefixes, services;
 	struct fw_row_diff address_diff, prefix_diff, service_diff;
 	char problem[FW_ERR_TEXT]; /* what does not fit, "" when all does */
 };

@@ -171,11 +171,26 @@ static size_t same_rows(const struct fw_row_set *before, const struct fw_row_set
 	return same;
 }
 
+int fw_row_diff_limit(struct fw_row_diff *diff, size_t held, size_t capacity)
+{
+	size_t room = capacity > held ? capacity - held : 0;
+	int r = 0;
+
+	for (size_t i = room; r == 0 && i < diff->add.count; i++)
+		r = fw_row_set_add(&diff->skipped, fw_row_key(&diff->add, i),
+				   fw_row_value(&diff->add, i));
+	if (r < 0)
+		return r;
+	if (diff->add.count > room)
+		diff->add.count = room;
+	return 0;
+}
+
 int fw_row_diff(const struct fw_row_set *before, const struct fw_row_set *after, size_t capacity,
 		struct fw_row_diff *ret_diff)
 {
 	_cleanup_(fw_row_diff_done) struct fw_row_diff diff;
-	size_t at = 0, to = 0, room, same;
+	size_t at = 0, to = 0, same;
 	int r = 0;
 
 	fw_row_set_init(&diff.add, before->key_size, before->value_size);
@@ -188,16 +203,10 @@ int fw_row_diff(const struct fw_row_set *before, const struct fw_row_set *after,
 		     r == 0 && i < SAME_BLOCK && (at < before->count || to < after->count); i++)
 			r = diff_step(before, after, &at, &to, &diff);
 	}
+	if (r == 0)
+		r = fw_row_diff_limit(&diff, before->count, capacity);
 	if (r < 0)
 		return r;
-	room = capacity > before->count ? capacity - before->count : 0;
-	for (size_t i = room; r == 0 && i < diff.add.count; i++)
-		r = fw_row_set_add(&diff.skipped, fw_row_key(&diff.add, i),
-				   fw_row_value(&diff.add, i));
-	if (r < 0)
-		return r;
-	if (diff.add.count > room)
-		diff.add.count = room;
 	*ret_diff = diff;
 	memset(&diff, 0, sizeof(diff));
 	return 0;

@@ -48,6 +48,8 @@ struct fw_row_diff {
 };
 
 void fw_row_diff_done(struct fw_row_diff *diff);
+/* What is to be added beside the `held` rows and does not fit is skipped. -ENOMEM. */
+int fw_row_diff_limit(struct fw_row_diff *diff, size_t held, size_t capacity);
 /* `capacity`: rows that may stand in the map at any moment; what is removed makes room only
  * afterwards. */
 int fw_row_diff(const struct fw_row_set *before, const struct fw_row_set *after, size_t capacity,

@@ -250,6 +250,22 @@ static int update(struct fw_compiler *compiler, struct fw_side *side, bool fresh
 	return r;
 }
 
+static void index_done(struct fw_class_index *index)
+{
+	FW_LIST_DONE(&index->first);
+	FW_LIST_DONE(&index->at);
+	index->made = 0;
+}
+
+void fw_cells_scratch_done(struct fw_compiler *compiler)
+{
+	index_done(&compiler->all_classes);
+	index_done(&compiler->new_classes);
+	FW_LIST_DONE(&compiler->masks);
+	FW_LIST_DONE(&compiler->touched);
+	FW_LIST_DONE(&compiler->scratch_cells);
+}
+
 int fw_stage_cells(struct fw_compiler *compiler)
 {
 	bool any = compiler->fresh_classes.count || compiler->dead_classes.count;
@@ -264,6 +280,8 @@ int fw_stage_cells(struct fw_compiler *compiler)
 		}
 		subject->fresh = false;
 	}
+	fw_cells_scratch_done(
+		compiler); /* as much as there are classes and rules, and anew each time */
 	return r;
 }
 

@@ -19,16 +19,10 @@ static int compare_claims(const void *left, const void *right)
 }
 
 static int claim(struct fw_compiler *compiler, struct claims *fresh, struct fw_member *member,
-		 const struct fw_model *model)
+		 const struct fw_ip *ips, size_t count)
 {
-	const struct fw_ip *ips;
-	size_t count = fw_model_pod_ips(model, member->pod, &ips);
-	uint64_t hash = count ? fw_hash_bytes(0, ips, count * sizeof(*ips)) : 0;
-	int r;
+	int r = FW_ROOM(&fresh->list, count);
 
-	if (member->claimed && member->ips_hash == hash)
-		return 0;
-	r = FW_ROOM(&fresh->list, count);
 	if (r)
 		return r;
 	for (size_t i = 0; i < count; i++)
@@ -36,9 +30,13 @@ static int claim(struct fw_compiler *compiler, struct claims *fresh, struct fw_m
 			(struct fw_claim){.ip = ips[i], .member = member};
 	member->reclaim = member->claimed;
 	member->claimed = true;
-	member->ips_hash = hash;
 	compiler->claims_changed = true;
 	return 0;
+}
+
+static uint64_t hash_ips(const struct fw_ip *ips, size_t count)
+{
+	return count ? fw_hash_bytes(0, ips, count * sizeof(*ips)) : 0;
 }
 
 /* Those that have no status address: their sandboxes may have changed. */
@@ -49,14 +47,36 @@ static int claim_sandboxed(struct fw_compiler *compiler, const struct fw_model *
 	int r = 0;
 
 	for (size_t i = 0; !r && i < compiler->sandboxed.count; i++) {
-		struct fw_member *member = compiler->sandboxed.items[i];
+		struct fw_sandboxed row = compiler->sandboxed.items[i];
+		uint64_t hash_before = row.ips_hash;
+		const struct fw_ip *ips;
+		size_t count;
 
-		if (member->dead)
+		if (row.member->dead)
 			continue;
-		compiler->sandboxed.items[kept++] = member;
-		r = claim(compiler, fresh, member, model);
+		count = fw_model_pod_ips(model, row.member->pod, &ips);
+		row.ips_hash = hash_ips(ips, count);
+		compiler->sandboxed.items[kept++] = row;
+		if (row.ips_hash != hash_before)
+			r = claim(compiler, fresh, row.member, ips, count);
 	}
 	compiler->sandboxed.count = kept;
+	return r;
+}
+
+static int claim_fresh(struct fw_compiler *compiler, const struct fw_model *model,
+		       struct claims *fresh, struct fw_member *member)
+{
+	const struct fw_ip *ips;
+	size_t count = fw_model_pod_ips(model, member->pod, &ips);
+	int r = claim(compiler, fresh, member, ips, count);
+
+	if (r || member->pod->ip_count)
+		return r;
+	r = FW_ROOM(&compiler->sandboxed, 1);
+	if (!r)
+		compiler->sandboxed.items[compiler->sandboxed.count++] =
+			(struct fw_sandboxed){member, hash_ips(ips, count)};
 	return r;
 }
 
@@ -66,16 +86,8 @@ static int find_fresh(struct fw_compiler *compiler, const struct fw_model *model
 	int r = claim_sandboxed(compiler, model, fresh);
 
 	for (size_t i = 0; !r && i < compiler->fresh_members.count; i++) {
-		struct fw_member *member = compiler->fresh_members.items[i];
-
-		if (!member->peer)
-			continue;
-		r = claim(compiler, fresh, member, model);
-		if (r || member->pod->ip_count)
-			continue;
-		r = FW_ROOM(&compiler->sandboxed, 1);
-		if (!r)
-			compiler->sandboxed.items[compiler->sandboxed.count++] = member;
+		if (compiler->fresh_members.items[i]->peer)
+			r = claim_fresh(compiler, model, fresh, compiler->fresh_members.items[i]);
 	}
 	if (fresh->list.count)
 		qsort(fresh->list.items, fresh->list.count, sizeof(struct fw_claim),
@@ -88,7 +100,7 @@ static int merge(struct fw_compiler *compiler, const struct claims *fresh)
 {
 	size_t kept = 0, left = fresh->list.count;
 	struct fw_claim *claims;
-	int r = FW_ROOM(&compiler->claims, left + 1);
+	int r = FW_FIT(&compiler->claims, left + 1);
 
 	if (r)
 		return r;
@@ -159,8 +171,8 @@ static int classify(struct fw_compiler *compiler)
 
 static int make_node(void *context, const struct fw_object *object, void **ret_record)
 {
-	(void)object;
-	*ret_record = context;
+	(void)context;
+	*ret_record = (void *)(uintptr_t)object; /* nothing is kept of it */
 	return 0;
 }
 
@@ -210,8 +222,7 @@ static int list_nodes(struct fw_compiler *compiler, const struct fw_model *model
 
 	compiler->node_ips.count = 0;
 	for (size_t i = 0; !r && i < compiler->nodes.count; i++) {
-		const struct fw_node_object *node =
-			(const struct fw_node_object *)compiler->nodes.rows[i].object;
+		const struct fw_node_object *node = compiler->nodes.rows[i].record;
 
 		r = add_node_ips(compiler, node->ips, node->ip_count);
 	}

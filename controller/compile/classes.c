@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "compile/digest.h"
+#include "compile/match.h"
 #include "compile/stages.h"
 
 #define LABEL_MAX   65536
@@ -34,12 +35,8 @@ static int compare_terms(const void *left, const void *right)
 {
 	const struct fw_term *a = *(struct fw_term *const *)left;
 	const struct fw_term *b = *(struct fw_term *const *)right;
-	int order;
 
-	if (a->is_block != b->is_block)
-		return a->is_block ? 1 : -1;
-	order = strcmp(a->text, b->text);
-	return order ? order : fw_digest_compare(&a->digest, &b->digest);
+	return fw_digest_compare(&a->digest, &b->digest);
 }
 
 /* Everything a class is made of, in an order that does not depend on ids. */
@@ -88,31 +85,70 @@ static struct fw_digest digest_class(bool is_pod, const struct parts *parts)
 	return fw_hasher_done(&hasher);
 }
 
-static void print_label(bool is_pod, const struct parts *parts, const struct fw_digest *digest,
-			struct fw_buf *buf)
+/* In a label, pods' terms come first, each kind by its text. */
+struct shown {
+	const struct fw_term *term;
+	char *text;
+};
+
+static int compare_shown(const void *left, const void *right)
+{
+	const struct shown *a = left, *b = right;
+
+	if (a->term->is_block != b->term->is_block)
+		return a->term->is_block ? 1 : -1;
+	return strcmp(a->text, b->text);
+}
+
+static void print_terms(const struct parts *parts, const struct fw_digest *digest,
+			struct shown *terms, struct fw_buf *buf)
 {
 	size_t shown = parts->term_count < LABEL_TERMS ? parts->term_count : LABEL_TERMS;
 
-	(void)fw_buf_printf(buf, "%s", is_pod ? "pod" : "outside");
+	if (parts->term_count)
+		qsort(terms, parts->term_count, sizeof(*terms), compare_shown);
 	for (size_t i = 0; i < shown && buf->len < LABEL_MAX / 2; i++)
-		(void)fw_buf_printf(buf, " %s", parts->terms[i]->text);
+		(void)fw_buf_printf(buf, " %s", terms[i].text);
 	if (shown < parts->term_count || buf->len >= LABEL_MAX / 2)
 		(void)fw_buf_printf(buf, " (%zu in all #%016llx%016llx)", parts->term_count,
 				    (unsigned long long)digest->a, (unsigned long long)digest->b);
+}
+
+static int print_label(bool is_pod, const struct parts *parts, const struct fw_digest *digest,
+		       struct fw_buf *buf)
+{
+	const char *outside = parts->term_count ? "outside" : "world";
+	struct shown *terms = calloc(parts->term_count + 1, sizeof(*terms));
+	bool whole = terms;
+
+	for (size_t i = 0; whole && i < parts->term_count; i++) {
+		terms[i] = (struct shown){parts->terms[i], fw_term_text(parts->terms[i])};
+		whole = terms[i].text;
+	}
+	(void)fw_buf_printf(buf, "%s", is_pod ? "pod" : outside);
+	if (whole)
+		print_terms(parts, digest, terms, buf);
 	for (size_t i = 0; i < parts->named_count && i < 256; i++)
 		(void)fw_buf_printf(buf, " %s/%s=%u", parts->named[i].portname->name,
 				    fw_port_protocol_name(parts->named[i].portname->protocol),
 				    parts->named[i].port);
+	for (size_t i = 0; terms && i < parts->term_count; i++)
+		free(terms[i].text);
+	free(terms);
+	return whole ? buf->error : -ENOMEM;
 }
 
+/* NULL: without a label. */
 static struct fw_peer_class *new_class(const char *label)
 {
-	size_t size = strlen(label) + 1;
+	size_t size = label ? strlen(label) + 1 : 0;
 	struct fw_peer_class *class = calloc(1, sizeof(*class) + size);
 
 	if (!class)
 		return NULL;
-	memcpy(class->label, label, size);
+	if (size)
+		memcpy(class->label, label, size);
+	class->labelled = label;
 	class->blob.refs = 1;
 	class->fresh = true;
 	return class;
@@ -129,11 +165,8 @@ static int make_class(struct fw_compiler *compiler, struct fw_idset *pods, struc
 	fw_buf_init(&buf, LABEL_MAX);
 	if (!gather(compiler, pods, blocks, &parts)) {
 		digest = digest_class(pods, &parts);
-		if (!pods && !parts.term_count)
-			(void)fw_buf_printf(&buf, "world");
-		else
-			print_label(pods, &parts, &digest, &buf);
-		class = buf.error ? NULL : new_class(buf.data);
+		if (!compiler->labels || !print_label(pods, &parts, &digest, &buf))
+			class = new_class(buf.data);
 	}
 	fw_buf_done(&buf);
 	free(parts.terms);
@@ -185,7 +218,7 @@ static int make_fixed(struct fw_compiler *compiler)
 
 	if (r)
 		return r;
-	compiler->unknown = new_class("unknown-pod");
+	compiler->unknown = new_class(compiler->labels ? "unknown-pod" : NULL);
 	if (!compiler->unknown)
 		return -ENOMEM;
 	fw_hasher_init(&hasher);

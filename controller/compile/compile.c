@@ -25,18 +25,12 @@ static void forget(struct fw_compiler *compiler)
 	fw_terms_done(&compiler->terms);
 	fw_sets_done(&compiler->sets);
 	free(compiler->node);
-	free(compiler->all_classes.first.items);
-	free(compiler->all_classes.at.items);
-	free(compiler->new_classes.first.items);
-	free(compiler->new_classes.at.items);
-	free(compiler->masks.items);
-	free(compiler->touched.items);
+	fw_cells_scratch_done(compiler);
 	free(compiler->edges.items);
 	free(compiler->scratch_parts.items);
 	free(compiler->scratch_spans.items);
-	free(compiler->scratch_cells.items);
 	free(compiler->scratch_alone.items);
-	*compiler = (struct fw_compiler){.now = compiler->now};
+	*compiler = (struct fw_compiler){.now = compiler->now, .labels = compiler->labels};
 }
 
 int fw_compiler_new(struct fw_compiler **ret_compiler)
@@ -56,6 +50,11 @@ void fw_compiler_free(struct fw_compiler **compiler)
 	forget(*compiler);
 	free(*compiler);
 	*compiler = NULL;
+}
+
+void fw_compiler_label_classes(struct fw_compiler *compiler)
+{
+	compiler->labels = true;
 }
 
 static int set_node(struct fw_compiler *compiler, const char *name)

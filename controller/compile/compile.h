@@ -15,6 +15,9 @@ struct fw_compiler;
 
 int fw_compiler_new(struct fw_compiler **ret_compiler);
 void fw_compiler_free(struct fw_compiler **compiler);
+/* Before the first compile: classes are to have their labels, which only fw_tables_print() needs.
+ */
+void fw_compiler_label_classes(struct fw_compiler *compiler);
 
 /*
  * Subjects are computed for the pods that run on the model's node, or for every pod when the node
@@ -26,7 +29,7 @@ int fw_compile(struct fw_compiler *compiler, const struct fw_model *model,
 void fw_tables_free(struct fw_tables **tables);
 
 /* Canonical text of the tables, by labels instead of indexes: equal meaning gives equal text. For
- * golden tests. */
+ * golden tests, with a compiler that labels classes. */
 int fw_tables_print(const struct fw_tables *tables, struct fw_buf *buf);
 
 /* One packet, as seen at one pod's interface. */

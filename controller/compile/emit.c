@@ -19,9 +19,10 @@ static int emit_classes(struct fw_compiler *compiler, struct fw_tables *tables)
 	for (size_t i = 0; !r && i < compiler->classes.count; i++) {
 		struct fw_peer_class *class = compiler->classes.items[i];
 
-		tables->classes[tables->classes_count++] =
-			(struct fw_class_row){.digest = class->digest, .label = class->label};
-		r = fw_arena_hold(tables->arena, &class->blob);
+		tables->classes[tables->classes_count++] = (struct fw_class_row){
+			.digest = class->digest, .label = class->labelled ? class->label : ""};
+		if (class->labelled)
+			r = fw_arena_hold(tables->arena, &class->blob);
 	}
 	return r;
 }
@@ -152,16 +153,17 @@ static int emit_pods(struct fw_compiler *compiler, const struct fw_model *model,
 		return -ENOMEM;
 	for (size_t i = 0; !r && i < compiler->locals.count; i++) {
 		const struct fw_member *member = compiler->locals.items[i];
-		const struct fw_member_names *names = (struct fw_member_names *)member->names;
+		const struct fw_local *local = member->local;
+		const struct fw_member_names *names = (struct fw_member_names *)local->names;
 
 		tables->pods[tables->pods_count++] = (struct fw_pod_row){
 			.namespace = names->namespace,
 			.name = names->name,
 			.uid = names->uid,
-			.subject = member->subject->index,
+			.subject = local->subject->index,
 			.peer_class = class_of_pod(model, tables, member),
 		};
-		r = fw_arena_hold(tables->arena, member->names);
+		r = fw_arena_hold(tables->arena, local->names);
 	}
 	return r;
 }
@@ -295,7 +297,7 @@ void fw_tables_free(struct fw_tables **tables)
 	free(t->ranges);
 	free(t->programs);
 	free(t->cells);
-	free(t->addresses);
+	fw_address_rows_drop(t->address_rows);
 	free(t->prefixes);
 	free(t->services);
 	free(t->choices);

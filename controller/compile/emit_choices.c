@@ -94,7 +94,7 @@ static int add_source(struct choosing *c, const struct fw_ip *ip, const struct f
 
 	if (!r)
 		c->sources.items[c->sources.count++] = (struct source){
-			.ip = *ip, .subject = member->subject->index, .member = member};
+			.ip = *ip, .subject = member->local->subject->index, .member = member};
 	return r;
 }
 
@@ -122,8 +122,9 @@ static int gather(struct choosing *c, const struct fw_model *model)
 		const struct fw_pod *pod = fw_model_pod_of_sandbox(model, sandboxes[i]);
 		const struct fw_member *member = pod ? fw_member_find(c->compiler, pod) : NULL;
 
-		for (size_t k = 0; !r && member && member->subject && k < sandboxes[i]->ip_count;
-		     k++)
+		if (!member || !member->local || !member->local->subject)
+			continue;
+		for (size_t k = 0; !r && k < sandboxes[i]->ip_count; k++)
 			r = add_source(c, &sandboxes[i]->ips[k], member);
 	}
 	if (c->sources.count)

@@ -118,9 +118,10 @@ int fw_emit_addresses(struct fw_compiler *compiler, const struct fw_model *model
 	struct merge at = {0};
 	const struct fw_ip *ip;
 
-	tables->addresses = malloc((room + 1) * sizeof(*tables->addresses));
-	if (!tables->addresses)
+	tables->address_rows = fw_address_rows_new(room);
+	if (!tables->address_rows)
 		return -ENOMEM;
+	tables->addresses = tables->address_rows->rows;
 	while ((ip = next_other(compiler, &at))) {
 		take_claims(compiler, model, &at, ip, tables);
 		tables->addresses[tables->addresses_count++] =

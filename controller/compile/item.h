@@ -2,7 +2,8 @@
 /*
  * Items: policy objects of any kind, brought into one form by a frontend per kind. In: an object of
  * the model. Out: whom it selects, in which layer, and its rules by direction with interned peers.
- * Immutable: a changed object is a new item. A new kind of policy is a new frontend, nothing else.
+ * Immutable, in one block: a changed object is a new item. A new kind of policy is a new frontend,
+ * nothing else.
  */
 #ifndef FW_COMPILE_ITEM_H
 #define FW_COMPILE_ITEM_H
@@ -16,6 +17,7 @@ struct fw_span {
 };
 
 struct fw_item_rule {
+	enum fw_action action;
 	bool any;		/* everybody */
 	struct fw_term **peers; /* references are held */
 	size_t peer_count;
@@ -23,21 +25,20 @@ struct fw_item_rule {
 	size_t span_count;
 	uint32_t *names; /* what is given by name: portname ids */
 	size_t name_count;
-	enum fw_action action;
 };
 
 struct fw_item {
 	enum fw_layer layer;
 	const char *kind; /* short name, static */
-	char *namespace;
-	char *name;
-	char *title;		 /* "netpol shop/api" */
+	const char *namespace;
+	const char *name;
+	const char *title;	 /* "netpol shop/api" */
 	uint64_t name_hash;	 /* of kind, namespace and name */
 	struct fw_digest digest; /* of everything below and the names */
 	bool audit;
 	bool isolates[2];
-	char *replaces;		    /* NULL none */
-	char *broken;		    /* NULL none */
+	const char *replaces;	    /* NULL none */
+	const char *broken;	    /* NULL none */
 	struct fw_selector subject; /* pods of `namespace` */
 	struct fw_item_rule *rules[2];
 	size_t rule_count[2];

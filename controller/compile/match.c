@@ -12,7 +12,8 @@
 
 struct bucket {
 	uint64_t hash;
-	FW_LIST(struct fw_term *) terms;
+	size_t count;
+	struct fw_term *terms[]; /* one as a rule: room for the next power of two */
 };
 
 #define SCOPES_MAX 64 /* values of one namespace label; a term with more hangs everywhere */
@@ -70,26 +71,41 @@ static const struct fw_requirement *anchor(const struct fw_selector *selector)
 	return best;
 }
 
+static bool is_full(const struct bucket *bucket)
+{
+	return !(bucket->count & (bucket->count - 1));
+}
+
+/* The bucket with room for one more term, in the place of the one that is full or is not there. */
+static struct bucket *enlarge(struct fw_terms *terms, uint64_t hash, struct bucket *full)
+{
+	size_t count = full ? full->count : 0;
+	struct bucket *bucket =
+		malloc(sizeof(*bucket) + (count ? 2 * count : 1) * sizeof(*bucket->terms));
+
+	if (!bucket || fw_htab_add(&terms->buckets, hash, bucket)) {
+		free(bucket);
+		return NULL;
+	}
+	bucket->hash = hash;
+	bucket->count = count;
+	if (full) {
+		memcpy(bucket->terms, full->terms, count * sizeof(*bucket->terms));
+		fw_htab_remove(&terms->buckets, hash, full);
+		free(full);
+	}
+	return bucket;
+}
+
 static int hang(struct fw_terms *terms, uint64_t hash, struct fw_term *term)
 {
 	struct bucket *bucket = find(terms, hash);
-	int r;
 
-	if (!bucket) {
-		bucket = calloc(1, sizeof(*bucket));
-		if (!bucket)
-			return -ENOMEM;
-		bucket->hash = hash;
-		r = fw_htab_add(&terms->buckets, hash, bucket);
-		if (r) {
-			free(bucket);
-			return r;
-		}
-	}
-	r = FW_ROOM(&bucket->terms, 1);
-	if (r)
-		return r;
-	bucket->terms.items[bucket->terms.count++] = term;
+	if (!bucket || is_full(bucket))
+		bucket = enlarge(terms, hash, bucket);
+	if (!bucket)
+		return -ENOMEM;
+	bucket->terms[bucket->count++] = term;
 	return 0;
 }
 
@@ -97,15 +113,14 @@ static int take_down(struct fw_terms *terms, uint64_t hash, struct fw_term *term
 {
 	struct bucket *bucket = find(terms, hash);
 
-	for (size_t i = 0; bucket && i < bucket->terms.count; i++) {
-		if (bucket->terms.items[i] != term)
+	for (size_t i = 0; bucket && i < bucket->count; i++) {
+		if (bucket->terms[i] != term)
 			continue;
-		bucket->terms.items[i] = bucket->terms.items[--bucket->terms.count];
+		bucket->terms[i] = bucket->terms[--bucket->count];
 		break;
 	}
-	if (bucket && !bucket->terms.count) {
+	if (bucket && !bucket->count) {
 		fw_htab_remove(&terms->buckets, hash, bucket);
-		free(bucket->terms.items);
 		free(bucket);
 	}
 	return 0;
@@ -167,14 +182,8 @@ void fw_match_remove(struct fw_terms *terms, struct fw_term *term)
 
 void fw_match_done(struct fw_terms *terms)
 {
-	for (size_t i = 0; i < terms->buckets.cap; i++) {
-		struct bucket *bucket = terms->buckets.slots[i].item;
-
-		if (!bucket)
-			continue;
-		free(bucket->terms.items);
-		free(bucket);
-	}
+	for (size_t i = 0; i < terms->buckets.cap; i++)
+		free(terms->buckets.slots[i].item);
 	fw_htab_done(&terms->buckets);
 }
 
@@ -221,12 +230,12 @@ static int try_bucket(const struct fw_terms *terms, uint64_t hash, struct fw_rea
 		      const struct fw_pod *pod, struct fw_ids *ids)
 {
 	const struct bucket *bucket = find(terms, hash);
-	int r = bucket ? FW_ROOM(ids, bucket->terms.count) : 0;
+	int r = bucket ? FW_ROOM(ids, bucket->count) : 0;
 
 	if (r)
 		return r;
-	for (size_t i = 0; bucket && i < bucket->terms.count; i++) {
-		const struct fw_term *term = bucket->terms.items[i];
+	for (size_t i = 0; bucket && i < bucket->count; i++) {
+		const struct fw_term *term = bucket->terms[i];
 
 		/* one without references goes away at the end of this compile */
 		if (term->refs && fw_term_holds_pod(term, realm, pod))
@@ -247,7 +256,7 @@ static int find_scopes(struct fw_realm *realm)
 	realm->scopes[0] = scope_of("");
 	realm->scopes[1] = scope_of(realm->name);
 	for (size_t i = 0; i < count; i++)
-		realm->scopes[2 + i] = scope_of_label(labels->items[i].key, labels->items[i].value);
+		realm->scopes[2 + i] = scope_of_label(labels->keys[i], labels->values[i]);
 	realm->scope_count = 2 + count;
 	return 0;
 }
@@ -261,8 +270,8 @@ int fw_terms_match(const struct fw_terms *terms, struct fw_realm *realm, const s
 	for (size_t s = 0; !r && s < realm->scope_count; s++)
 		r = try_bucket(terms, realm->scopes[s], realm, pod, ids);
 	for (size_t i = 0; !r && i < labels->count; i++) {
-		uint64_t key = of_text(labels->items[i].key);
-		uint64_t value = of_text(labels->items[i].value);
+		uint64_t key = of_text(labels->keys[i]);
+		uint64_t value = of_text(labels->values[i]);
 
 		for (size_t s = 0; !r && s < realm->scope_count; s++) {
 			r = try_bucket(terms, hash_key(realm->scopes[s], key), realm, pod, ids);

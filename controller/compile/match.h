@@ -6,6 +6,7 @@
 #ifndef FW_COMPILE_MATCH_H
 #define FW_COMPILE_MATCH_H
 
+#include "base/block.h"
 #include "base/buf.h"
 #include "compile/digest.h"
 #include "compile/terms.h"
@@ -14,9 +15,11 @@ int fw_match_add(struct fw_terms *terms, struct fw_term *term);
 void fw_match_remove(struct fw_terms *terms, struct fw_term *term);
 void fw_match_done(struct fw_terms *terms);
 
-int fw_selector_copy(const struct fw_selector *from, struct fw_selector *to);
-void fw_selector_done(struct fw_selector *selector);
+/* Given a shallow copy: what it points to is laid into the block. */
+void fw_selector_lay(struct fw_block *block, struct fw_selector *selector);
 void fw_selector_hash(struct fw_hasher *hasher, const struct fw_selector *selector);
 void fw_selector_print(const struct fw_selector *selector, struct fw_buf *buf);
+/* For people: "shop/{app=web}", "10.0.0.0/8". The caller frees it; NULL: no memory. */
+char *fw_term_text(const struct fw_term *term);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/block.h"
 #include "compile/item.h"
 #include "compile/match.h"
 
@@ -160,48 +161,109 @@ static bool starts_with(const char *text, const char *start)
 }
 
 /* Fails closed: whom and which direction it selects may be what could not be read. */
-static int read_head(const struct fw_network_policy *policy, struct fw_item *item)
+static void read_head(const struct fw_network_policy *policy, struct fw_item *ret_draft)
 {
 	const char *broken = policy->broken;
 	bool everybody = broken && starts_with(broken, "spec.podSelector");
 	bool both = broken && ((!policy->isolates[0] && !policy->isolates[1]) ||
 			       starts_with(broken, "spec.policyTypes"));
 
-	item->layer = FW_LAYER_APPLICATION;
-	item->kind = KIND;
-	item->audit = policy->audit;
-	item->isolates[FW_INGRESS] = policy->isolates[FW_INGRESS] || both;
-	item->isolates[FW_EGRESS] = policy->isolates[FW_EGRESS] || both;
-	item->namespace = strdup(policy->object.namespace);
-	item->name = strdup(policy->object.name);
-	if (asprintf(&item->title, KIND " %s/%s", policy->object.namespace, policy->object.name) <
-	    0)
-		item->title = NULL;
-	item->replaces = policy->replaces ? strdup(policy->replaces) : NULL;
-	item->broken = broken ? strdup(broken) : NULL;
-	if (!item->namespace || !item->name || !item->title ||
-	    (policy->replaces && !item->replaces) || (broken && !item->broken))
-		return -ENOMEM;
-	item->name_hash =
-		fw_hash_text(fw_hash_text(fw_hash_text(0, KIND), item->namespace), item->name);
-	return everybody ? 0 : fw_selector_copy(&policy->subject, &item->subject);
+	*ret_draft = (struct fw_item){
+		.layer = FW_LAYER_APPLICATION,
+		.kind = KIND,
+		.namespace = policy->object.namespace,
+		.name = policy->object.name,
+		.audit = policy->audit,
+		.isolates = {policy->isolates[0] || both, policy->isolates[1] || both},
+		.replaces = policy->replaces,
+		.broken = broken,
+		.subject = everybody ? (struct fw_selector){0} : policy->subject,
+	};
+}
+
+static void lay_rule(struct fw_block *block, struct fw_item_rule *rule)
+{
+	rule->peers = fw_block_take(block, rule->peers, rule->peer_count * sizeof(*rule->peers),
+				    FW_BLOCK_ALIGNMENT);
+	rule->spans = fw_block_take(block, rule->spans, rule->span_count * sizeof(*rule->spans),
+				    FW_BLOCK_ALIGNMENT);
+	rule->names = fw_block_take(block, rule->names, rule->name_count * sizeof(*rule->names),
+				    FW_BLOCK_ALIGNMENT);
+}
+
+/* The item, and behind it what it owns; the name is the end of the title. */
+static struct fw_item *lay(struct fw_block *block, const struct fw_item *draft, const char *title)
+{
+	struct fw_item *item = fw_block_take(block, draft, sizeof(*draft), FW_BLOCK_ALIGNMENT);
+	struct fw_item measured = *draft, *to = item ? item : &measured;
+
+	for (int direction = 0; direction < 2; direction++) {
+		const struct fw_item_rule *from = draft->rules[direction];
+		size_t count = draft->rule_count[direction];
+		struct fw_item_rule *rules =
+			fw_block_take(block, from, count * sizeof(*from), FW_BLOCK_ALIGNMENT);
+
+		for (size_t i = 0; i < count; i++) {
+			struct fw_item_rule scratch = from[i];
+
+			lay_rule(block, rules ? &rules[i] : &scratch);
+		}
+		to->rules[direction] = rules;
+	}
+	fw_selector_lay(block, &to->subject);
+	to->namespace = fw_block_text(block, draft->namespace);
+	to->title = fw_block_text(block, title);
+	if (to->title)
+		to->name = to->title + strlen(title) - strlen(draft->name);
+	to->replaces = fw_block_text(block, draft->replaces);
+	to->broken = fw_block_text(block, draft->broken);
+	return item;
+}
+
+static struct fw_item *make_item(const struct fw_item *draft)
+{
+	struct fw_block block = {0};
+	struct fw_item *item = NULL;
+	char *title;
+
+	if (asprintf(&title, KIND " %s/%s", draft->namespace, draft->name) < 0)
+		return NULL;
+	(void)lay(&block, draft, title);
+	block = (struct fw_block){.data = malloc(block.used)};
+	if (block.data)
+		item = lay(&block, draft, title);
+	free(title);
+	return item;
+}
+
+static void free_rules(struct fw_item *draft)
+{
+	for (int direction = 0; direction < 2; direction++) {
+		for (size_t i = 0; i < draft->rule_count[direction]; i++) {
+			free(draft->rules[direction][i].peers);
+			free(draft->rules[direction][i].spans);
+			free(draft->rules[direction][i].names);
+		}
+		free(draft->rules[direction]);
+	}
 }
 
 int fw_item_from_network_policy(struct fw_terms *terms, const struct fw_network_policy *policy,
 				struct fw_item **ret_item)
 {
-	struct fw_item *item = calloc(1, sizeof(*item));
-	int r;
+	struct fw_item draft, *item = NULL;
+	int r = 0;
 
-	if (!item)
-		return -ENOMEM;
-	r = read_head(policy, item);
+	read_head(policy, &draft);
 	for (uint8_t direction = 0; !r && direction < 2; direction++)
-		r = read_rules(terms, policy, direction, item);
-	if (r) { /* references are lost with the compiler's whole memory */
-		fw_item_free(item);
-		return r;
-	}
+		r = read_rules(terms, policy, direction, &draft);
+	if (!r)
+		item = make_item(&draft);
+	free_rules(&draft);
+	if (!item) /* references are lost with the compiler's whole memory */
+		return -ENOMEM;
+	item->name_hash =
+		fw_hash_text(fw_hash_text(fw_hash_text(0, KIND), item->namespace), item->name);
 	item->digest = digest_item(terms, item);
 	*ret_item = item;
 	return 0;
@@ -231,21 +293,5 @@ void fw_item_release(struct fw_terms *terms, struct fw_item *item)
 
 void fw_item_free(struct fw_item *item)
 {
-	if (!item)
-		return;
-	for (int direction = 0; direction < 2; direction++) {
-		for (size_t i = 0; i < item->rule_count[direction]; i++) {
-			free(item->rules[direction][i].peers);
-			free(item->rules[direction][i].spans);
-			free(item->rules[direction][i].names);
-		}
-		free(item->rules[direction]);
-	}
-	fw_selector_done(&item->subject);
-	free(item->namespace);
-	free(item->name);
-	free(item->title);
-	free(item->replaces);
-	free(item->broken);
 	free(item);
 }

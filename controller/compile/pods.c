@@ -252,8 +252,8 @@ static void free_member(struct fw_compiler *compiler, struct fw_member *member)
 {
 	fw_sets_drop(&compiler->sets, member->set);
 	fw_realm_drop(compiler, member->realm);
-	fw_subject_drop(compiler, member->subject);
-	fw_blob_drop(member->names);
+	fw_local_drop_subject(compiler, member->local);
+	fw_local_free(member->local);
 	free(member);
 }
 
@@ -262,11 +262,8 @@ void fw_pods_settle(struct fw_compiler *compiler)
 	for (size_t i = 0; i < compiler->dead_members.count; i++)
 		free_member(compiler, compiler->dead_members.items[i]);
 	compiler->dead_members.count = compiler->fresh_members.count = 0;
-	if (compiler->fresh_members.cap > FRESH_KEPT) { /* every pod was new: not soon again */
-		free(compiler->fresh_members.items);
-		compiler->fresh_members.items = NULL;
-		compiler->fresh_members.cap = 0;
-	}
+	if (compiler->fresh_members.cap > FRESH_KEPT) /* every pod was new: not soon again */
+		FW_LIST_DONE(&compiler->fresh_members);
 	if (compiler->sets_changed) {
 		for (size_t i = 0; i < compiler->pods.count; i++)
 			((struct fw_member *)compiler->pods.rows[i].record)->moved = false;
@@ -279,7 +276,7 @@ static void forget_member(void *record)
 {
 	struct fw_member *member = record;
 
-	fw_blob_drop(member->names);
+	fw_local_free(member->local);
 	free(member);
 }
 

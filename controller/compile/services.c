@@ -18,8 +18,8 @@ static int make_service(void *context, const struct fw_object *object, void **re
 
 	(void)context;
 	if (record)
-		record->ports = calloc(service->port_count + 1, sizeof(*record->ports));
-	if (!record || !record->ports || !text) {
+		record->ports = calloc(service->port_count, sizeof(*record->ports));
+	if (!record || (service->port_count && !record->ports) || !text) {
 		if (record)
 			free(record->ports);
 		free(record);
@@ -215,24 +215,30 @@ static bool is_port(const struct fw_slice_port *from, const struct fw_service_po
 	return from->protocol == port->protocol && from->port && !strcmp(from->name, port->name);
 }
 
+static bool is_of(const struct fw_slice_endpoint *endpoint, int four, enum readiness readiness,
+		  bool leaving)
+{
+	return is_wanted(endpoint, readiness) != leaving && fw_ip_is4(&endpoint->ip) == !!four;
+}
+
 /* Those that kube-proxy uses when it uses `readiness`; with `leaving`, the others. */
 static int add_slice(struct fw_service_ports *ports, const struct fw_endpoint_slice *slice,
 		     const struct fw_slice_port *from, int four, enum readiness readiness,
 		     bool leaving)
 {
-	int r = leaving ? FW_ROOM(&ports->leaving[four], slice->endpoint_count)
-			: FW_ROOM(&ports->backends[four], slice->endpoint_count);
+	struct fw_backends *list = leaving ? &ports->leaving[four] : &ports->backends[four];
+	size_t count = 0;
+	int r;
 
+	for (size_t i = 0; i < slice->endpoint_count; i++)
+		count += is_of(&slice->endpoints[i], four, readiness, leaving);
+	r = FW_FIT(list, count);
 	for (size_t i = 0; !r && i < slice->endpoint_count; i++) {
 		const struct fw_slice_endpoint *endpoint = &slice->endpoints[i];
-		struct fw_backend backend = {.ip = endpoint->ip, .port = from->port};
 
-		if (is_wanted(endpoint, readiness) == leaving || fw_ip_is4(&endpoint->ip) != !!four)
-			continue;
-		if (leaving)
-			ports->leaving[four].items[ports->leaving[four].count++] = backend;
-		else
-			ports->backends[four].items[ports->backends[four].count++] = backend;
+		if (is_of(endpoint, four, readiness, leaving))
+			list->items[list->count++] =
+				(struct fw_backend){.ip = endpoint->ip, .port = from->port};
 	}
 	return r;
 }
@@ -387,8 +393,7 @@ static int add_node_ports(struct fw_compiler *compiler, struct fw_service_record
 	int r = 0;
 
 	for (size_t i = 0; i < compiler->nodes.count; i++) {
-		const struct fw_node_object *node =
-			(const struct fw_node_object *)compiler->nodes.rows[i].object;
+		const struct fw_node_object *node = compiler->nodes.rows[i].record;
 
 		if (!*compiler->node || strcmp(node->object.name, compiler->node) != 0)
 			continue;

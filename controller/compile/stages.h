@@ -57,6 +57,9 @@ void fw_services_done(struct fw_compiler *compiler);
 int fw_stage_subjects(struct fw_compiler *compiler, const struct fw_model *model);
 struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struct fw_pod *pod);
 void fw_subject_drop(struct fw_compiler *compiler, struct fw_policy_subject *subject);
+void fw_local_drop_subject(struct fw_compiler *compiler, struct fw_local *local);
+/* After its subject; NULL is nothing. */
+void fw_local_free(struct fw_local *local);
 void fw_subjects_done(struct fw_compiler *compiler);
 
 /* sides.c: what a subject's items say in one direction */
@@ -67,6 +70,7 @@ void fw_side_done(struct fw_compiler *compiler, struct fw_side *side);
 /* cells.c */
 int fw_stage_cells(struct fw_compiler *compiler);
 void fw_cells_drop(struct fw_compiler *compiler, struct fw_side *side);
+void fw_cells_scratch_done(struct fw_compiler *compiler);
 
 /* verdicts.c */
 int fw_side_default(struct fw_compiler *compiler, struct fw_side *side);

@@ -22,28 +22,39 @@ struct fw_peer_class {
 	uint32_t stamp;		 /* the compile that last used it for something else */
 	uint32_t rank;		 /* index in the tables */
 	bool fresh, dead;
+	bool labelled;
 	struct fw_digest digest;
-	char label[];
+	char label[]; /* nothing where there is none: there may be as many classes as pods */
 };
 
-/* A pod. There are as many as in the cluster: 56 bytes are one size of malloc(3) less than 64. */
+/* A pod. There are as many as in the cluster: 40 bytes are one size of malloc(3) less than 48. */
 struct fw_member {
 	const struct fw_pod *pod;
 	struct fw_realm_record *realm;
-	struct fw_idset *set;		   /* NULL: not a peer */
-	struct fw_policy_subject *subject; /* NULL: does not run here */
-	struct fw_blob *names;		   /* NULL until it runs here: struct fw_member_names */
-	uint64_t ips_hash;		   /* of the addresses last claimed */
-	uint32_t sandbox_stamp;		   /* the compile that last saw a sandbox of it here */
-	bool peer : 1;			   /* neither host network nor finished */
-	bool dirty : 1;			   /* its terms must be looked for anew */
-	bool dead : 1;			   /* gone from the model, freed at the end */
-	bool moved : 1;			   /* its set is another one than in the last compile */
-	bool claimed : 1;		   /* its addresses stand in the claims */
-	bool reclaim : 1;		   /* they are other ones now */
-	bool looked : 1;		   /* its node was compared */
+	struct fw_idset *set;	/* NULL: not a peer */
+	struct fw_local *local; /* NULL until it runs here */
+	uint32_t sandbox_stamp; /* the compile that last saw a sandbox of it here */
+	bool peer : 1;		/* neither host network nor finished */
+	bool dirty : 1;		/* its terms must be looked for anew */
+	bool dead : 1;		/* gone from the model, freed at the end */
+	bool moved : 1;		/* its set is another one than in the last compile */
+	bool claimed : 1;	/* its addresses stand in the claims */
+	bool reclaim : 1;	/* they are other ones now */
+	bool looked : 1;	/* its node was compared */
 	bool scheduled_here : 1;
 	bool here : 1; /* runs on this node */
+};
+
+/* What a pod of this node has besides. */
+struct fw_local {
+	struct fw_policy_subject *subject; /* NULL: does not run here now */
+	struct fw_blob *names;		   /* struct fw_member_names; NULL: not made yet */
+};
+
+/* A pod without status addresses: those of its sandboxes, which may change, are its own. */
+struct fw_sandboxed {
+	struct fw_member *member;
+	uint64_t ips_hash; /* of the addresses last claimed */
 };
 
 struct fw_member_names {
@@ -177,9 +188,14 @@ struct fw_backend {
 	uint32_t row; /* where it last stood among the tables' addresses, or near there */
 };
 
+struct fw_backends {
+	struct fw_backend *items;
+	size_t count, cap;
+};
+
 struct fw_service_ports {
-	FW_LIST(struct fw_backend) backends[2]; /* IPv6, IPv4; unique */
-	FW_LIST(struct fw_backend) leaving[2];	/* listed, and not for new connections */
+	struct fw_backends backends[2]; /* IPv6, IPv4; unique */
+	struct fw_backends leaving[2];	/* listed, and not for new connections */
 };
 
 struct fw_service_record {
@@ -230,6 +246,7 @@ struct fw_class_index {
 struct fw_compiler {
 	uint32_t now; /* counts compiles */
 	bool spoilt;  /* the last one failed: forget everything first */
+	bool labels;  /* classes have them */
 	char *node;   /* name of the node of the last compile */
 
 	struct fw_terms terms;
@@ -259,7 +276,7 @@ struct fw_compiler {
 
 	FW_LIST(struct fw_claim) claims; /* sorted by address */
 	bool claims_changed;
-	FW_LIST(struct fw_member *) sandboxed; /* whose addresses are those of a sandbox */
+	FW_LIST(struct fw_sandboxed) sandboxed;
 
 	struct fw_track nodes;
 	FW_LIST(struct fw_node_address) node_ips;

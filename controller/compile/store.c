@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define CHUNK_BYTES 65536
+#define CHUNK_BYTES 16384
 
 struct chunk {
 	struct chunk *next;
@@ -20,21 +20,31 @@ struct fw_arena {
 	struct chunk *chunks;
 };
 
-int fw_grow(void **array, size_t *cap, size_t need, size_t size)
+static int resize(void **array, size_t *cap, size_t room, size_t size)
 {
-	size_t more = *cap ? *cap : 8;
-	void *grown;
+	void *grown = reallocarray(*array, room, size);
 
-	if (need <= *cap)
-		return 0;
-	while (more < need)
-		more *= 2;
-	grown = reallocarray(*array, more, size);
 	if (!grown)
 		return -ENOMEM;
 	*array = grown;
-	*cap = more;
+	*cap = room;
 	return 0;
+}
+
+int fw_grow(void **array, size_t *cap, size_t need, size_t size)
+{
+	size_t room = *cap ? *cap : 8;
+
+	if (need <= *cap)
+		return 0;
+	while (room < need)
+		room *= 2;
+	return resize(array, cap, room, size);
+}
+
+int fw_fit(void **array, size_t *cap, size_t need, size_t size)
+{
+	return need <= *cap ? 0 : resize(array, cap, need + need / 16, size);
 }
 
 void fw_blob_drop(struct fw_blob *blob)

@@ -21,11 +21,23 @@ int fw_grow(void **array, size_t *cap, size_t need, size_t size);
 #define FW_ROOM(list, more)                                                                        \
 	fw_grow((void **)&(list)->items, &(list)->cap, (list)->count + (more),                     \
 		sizeof(*(list)->items))
+/* The same with little room to spare, for arrays of which there is one for each pod, or many. */
+int fw_fit(void **array, size_t *cap, size_t need, size_t size);
+#define FW_FIT(list, more)                                                                         \
+	fw_fit((void **)&(list)->items, &(list)->cap, (list)->count + (more),                      \
+	       sizeof(*(list)->items))
 #define FW_LIST(type)                                                                              \
 	struct {                                                                                   \
 		type *items;                                                                       \
 		size_t count, cap;                                                                 \
 	}
+
+#define FW_LIST_DONE(list)                                                                         \
+	do {                                                                                       \
+		free((list)->items);                                                               \
+		(list)->items = NULL;                                                              \
+		(list)->count = (list)->cap = 0;                                                   \
+	} while (0)
 
 /* First member of what is shared; one allocation. */
 struct fw_blob {

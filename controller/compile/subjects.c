@@ -317,8 +317,8 @@ static int find_subject(struct fw_compiler *compiler, struct fw_member *member)
 	r = intern(compiler, &key, &subject);
 	if (r)
 		return r;
-	fw_subject_drop(compiler, member->subject);
-	member->subject = subject;
+	fw_subject_drop(compiler, member->local->subject);
+	member->local->subject = subject;
 	return 0;
 }
 
@@ -338,8 +338,33 @@ static int make_names(struct fw_member *member)
 	names->namespace = names->text;
 	names->name = names->text + namespace;
 	names->uid = names->name + name;
-	member->names = &names->blob;
+	member->local->names = &names->blob;
 	return 0;
+}
+
+static int make_local(struct fw_member *member)
+{
+	if (!member->local)
+		member->local = calloc(1, sizeof(*member->local));
+	if (!member->local)
+		return -ENOMEM;
+	return member->local->names ? 0 : make_names(member);
+}
+
+void fw_local_drop_subject(struct fw_compiler *compiler, struct fw_local *local)
+{
+	if (!local)
+		return;
+	fw_subject_drop(compiler, local->subject);
+	local->subject = NULL;
+}
+
+void fw_local_free(struct fw_local *local)
+{
+	if (!local)
+		return;
+	fw_blob_drop(local->names);
+	free(local);
 }
 
 static int settle_member(struct fw_compiler *compiler, struct fw_member *member, bool all)
@@ -358,13 +383,12 @@ static int settle_member(struct fw_compiler *compiler, struct fw_member *member,
 		       (all || member->scheduled_here || member->sandbox_stamp == compiler->now);
 	compiler->locals_changed |= member->here != was_here;
 	if (!member->here) {
-		fw_subject_drop(compiler, member->subject);
-		member->subject = NULL;
+		fw_local_drop_subject(compiler, member->local);
 		return 0;
 	}
 	if (was_here && !member->realm->items_changed)
 		return 0;
-	r = member->names ? 0 : make_names(member);
+	r = make_local(member);
 	return r ? r : find_subject(compiler, member);
 }
 
@@ -374,13 +398,14 @@ struct fw_member *fw_member_find(const struct fw_compiler *compiler, const struc
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct fw_object *object = compiler->pods.rows[middle].object;
+		struct fw_member *member = compiler->pods.rows[middle].record;
+		const struct fw_object *object = &member->pod->object;
 		int order = strcmp(object->namespace, pod->object.namespace);
 
 		if (!order)
 			order = strcmp(object->name, pod->object.name);
 		if (!order)
-			return compiler->pods.rows[middle].record;
+			return member;
 		if (order < 0)
 			low = middle + 1;
 		else
@@ -429,8 +454,7 @@ static void drop_dead(struct fw_compiler *compiler)
 		struct fw_member *member = compiler->dead_members.items[i];
 
 		compiler->locals_changed |= member->here;
-		fw_subject_drop(compiler, member->subject);
-		member->subject = NULL;
+		fw_local_drop_subject(compiler, member->local);
 	}
 }
 

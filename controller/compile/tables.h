@@ -49,7 +49,8 @@ struct fw_decision_row {
 
 struct fw_class_row {
 	struct fw_digest digest;
-	const char *label; /* for people and golden tests: the selectors matched, canonical text */
+	const char *label; /* for golden tests: the selectors matched, canonical text; "" where they
+			      were not asked for */
 };
 
 struct fw_subject_row {
@@ -87,6 +88,16 @@ struct fw_address_row {
 	uint32_t peer_class;
 	uint32_t flags; /* FW_PEER_* of abi.h */
 };
+
+/* Counted: apply keeps those that the map holds for longer than their tables live. */
+struct fw_address_rows {
+	uint32_t refs;
+	size_t mapped; /* bytes; 0: from malloc(3) */
+	struct fw_address_row rows[];
+};
+
+struct fw_address_rows *fw_address_rows_new(size_t count); /* one reference; NULL: no memory */
+void fw_address_rows_drop(struct fw_address_rows *rows);   /* NULL is nothing */
 
 struct fw_prefix_row {
 	struct fw_prefix prefix;
@@ -171,7 +182,8 @@ struct fw_tables {
 	FW_TABLES_ARRAY(fw_backend_row, backends);
 	FW_TABLES_ARRAY(fw_pod_row, pods);
 	FW_TABLES_ARRAY(fw_problem, problems);
-	struct fw_arena *arena; /* owns every string above */
+	struct fw_address_rows *address_rows; /* hold the addresses; NULL: the caller does */
+	struct fw_arena *arena;		      /* owns every string above */
 };
 
 #endif

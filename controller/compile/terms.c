@@ -12,64 +12,28 @@
 
 #define TEXT_MAX 16384
 
-static void free_selector(struct fw_selector *selector)
+void fw_selector_lay(struct fw_block *block, struct fw_selector *selector)
 {
+	const struct fw_requirement *from = selector->items;
+	struct fw_requirement *to =
+		fw_block_take(block, from, selector->count * sizeof(*from), FW_BLOCK_ALIGNMENT);
+
 	for (size_t i = 0; i < selector->count; i++) {
-		for (size_t k = 0; k < selector->items[i].value_count; k++)
-			free(selector->items[i].values[k]);
-		free(selector->items[i].values);
-		free(selector->items[i].key);
+		size_t count = from[i].value_count;
+		char **values = fw_block_take(block, from[i].values, count * sizeof(*values),
+					      FW_BLOCK_ALIGNMENT);
+		char *key = fw_block_text(block, from[i].key);
+
+		for (size_t k = 0; k < count; k++) {
+			char *value = fw_block_text(block, from[i].values[k]);
+
+			if (values)
+				values[k] = value;
+		}
+		if (to)
+			to[i] = (struct fw_requirement){key, from[i].op, values, count};
 	}
-	free(selector->items);
-	*selector = (struct fw_selector){0};
-}
-
-static void free_term(struct fw_term *term)
-{
-	if (!term)
-		return;
-	free_selector(&term->namespaces);
-	free_selector(&term->pods);
-	free(term->except);
-	free(term->namespace);
-	free(term->text);
-	free(term);
-}
-
-static int copy_requirement(const struct fw_requirement *from, struct fw_requirement *to)
-{
-	to->op = from->op;
-	to->key = strdup(from->key);
-	to->values = calloc(from->value_count + 1, sizeof(*to->values));
-	if (!to->key || !to->values)
-		return -ENOMEM;
-	for (; to->value_count < from->value_count; to->value_count++) {
-		to->values[to->value_count] = strdup(from->values[to->value_count]);
-		if (!to->values[to->value_count])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* What was copied before a failure is in *to, which the caller frees. */
-int fw_selector_copy(const struct fw_selector *from, struct fw_selector *to)
-{
-	to->items = calloc(from->count + 1, sizeof(*to->items));
-	if (!to->items)
-		return -ENOMEM;
-	while (to->count < from->count) {
-		int r = copy_requirement(&from->items[to->count], &to->items[to->count]);
-
-		to->count++;
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-void fw_selector_done(struct fw_selector *selector)
-{
-	free_selector(selector);
+	selector->items = to;
 }
 
 static void hash_prefix(struct fw_hasher *hasher, const struct fw_prefix *prefix)
@@ -141,11 +105,10 @@ void fw_selector_print(const struct fw_selector *selector, struct fw_buf *buf)
 	(void)fw_buf_append(buf, "}", 1);
 }
 
-static char *print_term(const struct fw_term *term)
+char *fw_term_text(const struct fw_term *term)
 {
 	char prefix[FW_PREFIX_TEXT];
 	struct fw_buf buf;
-	char *text;
 
 	fw_buf_init(&buf, TEXT_MAX);
 	if (term->is_block) {
@@ -168,9 +131,7 @@ static char *print_term(const struct fw_term *term)
 		(void)fw_buf_printf(&buf, "...#%016llx%016llx", (unsigned long long)term->digest.a,
 				    (unsigned long long)term->digest.b);
 	}
-	text = buf.error ? NULL : strdup(buf.data); /* kept for long: without the room to grow */
-	fw_buf_done(&buf);
-	return text;
+	return fw_buf_take(&buf);
 }
 
 static int compare_prefixes(const void *a, const void *b)
@@ -178,33 +139,45 @@ static int compare_prefixes(const void *a, const void *b)
 	return fw_prefix_compare(a, b);
 }
 
-static int fill_term(struct fw_term *term, const char *namespace, const struct fw_policy_peer *peer)
+/* The term, and behind it what it owns. */
+static struct fw_term *lay(struct fw_block *block, const struct fw_term *draft)
 {
-	int r = 0;
+	struct fw_term *term = fw_block_take(block, draft, sizeof(*draft), FW_BLOCK_ALIGNMENT);
+	struct fw_term measured = *draft, *to = term ? term : &measured;
 
-	term->is_block = peer->kind == FW_PEER_IP_BLOCK;
-	if (term->is_block) {
-		term->block = peer->block;
-		term->except = calloc(peer->except_count + 1, sizeof(*term->except));
-		if (!term->except)
-			return -ENOMEM;
-		if (peer->except_count)
-			memcpy(term->except, peer->except,
-			       peer->except_count * sizeof(*term->except));
-		term->except_count = peer->except_count;
-		qsort(term->except, term->except_count, sizeof(*term->except), compare_prefixes);
-	} else if (peer->has_namespace_selector) {
-		r = fw_selector_copy(&peer->namespace_selector, &term->namespaces);
+	to->except = fw_block_take(block, draft->except, draft->except_count * sizeof(*to->except),
+				   FW_BLOCK_ALIGNMENT);
+	fw_selector_lay(block, &to->namespaces);
+	fw_selector_lay(block, &to->pods);
+	to->namespace = fw_block_text(block, draft->namespace);
+	return term;
+}
+
+static struct fw_term *make_term(const struct fw_digest *digest, const char *namespace,
+				 const struct fw_policy_peer *peer)
+{
+	struct fw_term draft = {.is_block = peer->kind == FW_PEER_IP_BLOCK, .digest = *digest};
+	struct fw_block block = {0};
+	struct fw_term *term;
+
+	if (draft.is_block) {
+		draft.block = peer->block;
+		draft.except = peer->except;
+		draft.except_count = peer->except_count;
 	} else {
-		term->namespace = strdup(namespace);
-		r = term->namespace ? 0 : -ENOMEM;
+		if (peer->has_namespace_selector)
+			draft.namespaces = peer->namespace_selector;
+		else
+			draft.namespace = namespace;
+		if (peer->has_pod_selector)
+			draft.pods = peer->pod_selector;
 	}
-	if (!r && !term->is_block && peer->has_pod_selector)
-		r = fw_selector_copy(&peer->pod_selector, &term->pods);
-	if (r)
-		return r;
-	term->text = print_term(term);
-	return term->text ? 0 : -ENOMEM;
+	(void)lay(&block, &draft);
+	block = (struct fw_block){.data = malloc(block.used)};
+	term = block.data ? lay(&block, &draft) : NULL;
+	if (term && term->except_count)
+		qsort(term->except, term->except_count, sizeof(*term->except), compare_prefixes);
+	return term;
 }
 
 static int take_id(struct fw_terms *terms, uint32_t *ret_id)
@@ -242,7 +215,7 @@ static int add_term(struct fw_terms *terms, struct fw_term *term)
 	if (!r)
 		r = take_id(terms, &term->id);
 	if (r) {
-		free_term(term);
+		free(term);
 		return r;
 	}
 	terms->by_id.items[term->id] = term;
@@ -260,15 +233,9 @@ int fw_terms_intern(struct fw_terms *terms, const char *namespace,
 	int r;
 
 	if (!term) {
-		term = calloc(1, sizeof(*term));
+		term = make_term(&digest, namespace, peer);
 		if (!term)
 			return -ENOMEM;
-		term->digest = digest;
-		r = fill_term(term, namespace, peer);
-		if (r) {
-			free_term(term);
-			return r;
-		}
 		r = add_term(terms, term);
 		if (r)
 			return r;
@@ -301,7 +268,7 @@ void fw_terms_settle(struct fw_terms *terms)
 		fw_htab_remove(&terms->by_digest, term->digest.a, term);
 		terms->by_id.items[term->id] = NULL;
 		terms->free_ids.items[terms->free_ids.count++] = term->id;
-		free_term(term);
+		free(term);
 	}
 	terms->idle.count = 0;
 	for (size_t i = 0; terms->users_changed && i < terms->by_id.count; i++) {
@@ -314,7 +281,7 @@ void fw_terms_settle(struct fw_terms *terms)
 void fw_terms_done(struct fw_terms *terms)
 {
 	for (size_t i = 0; i < terms->by_id.count; i++)
-		free_term(terms->by_id.items[i]);
+		free(terms->by_id.items[i]);
 	for (size_t i = 0; i < terms->portnames.count; i++) {
 		free(terms->portnames.items[i]->users);
 		free(terms->portnames.items[i]->name);

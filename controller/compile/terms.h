@@ -3,7 +3,7 @@
  * Terms: the distinct peers that rules name (a pod selector in a namespace or behind a namespace
  * selector, or an ipBlock), and the distinct named ports. In: peers as policies write them. Out:
  * dense ids, and, for a pod, the ids that hold it. Two equal peers of two policies are one term.
- * Owns copies; never points into the model.
+ * Owns copies, each term in one block; never points into the model.
  */
 #ifndef FW_COMPILE_TERMS_H
 #define FW_COMPILE_TERMS_H
@@ -21,12 +21,11 @@ struct fw_term {
 	bool fresh;	    /* not yet looked for in every pod */
 	bool users_changed; /* a port name began or ceased to be asked of its pods */
 	bool idle;	    /* in the list of those whose refs fell to 0 */
+	struct fw_prefix block;
 	struct fw_digest digest;
-	char *text;	 /* for people: "shop/{app=web}", "10.0.0.0/8" */
-	char *namespace; /* pods of this namespace only; NULL: by selector */
+	const char *namespace; /* pods of this namespace only; NULL: by selector */
 	struct fw_selector namespaces;
 	struct fw_selector pods;
-	struct fw_prefix block;
 	struct fw_prefix *except;
 	size_t except_count;
 };

@@ -84,7 +84,7 @@ static int take(struct walk *walk, const struct fw_object *object, uint64_t vers
 
 	if (r)
 		return r;
-	*ret_row = (struct fw_tracked){.object = object, .version = version};
+	*ret_row = (struct fw_tracked){.version = version};
 	if (row == walk->end)
 		return walk->ops->make(walk->ops->context, object, &ret_row->record);
 	drop_until(walk, row);
@@ -94,29 +94,14 @@ static int take(struct walk *walk, const struct fw_object *object, uint64_t vers
 	return 0;
 }
 
-/* Room for so many rows and some more: there is one for each pod of the cluster. */
-static int reserve(struct fw_track *track, size_t count)
-{
-	size_t cap = count + count / 16 + 1;
-	struct fw_tracked *rows;
-
-	if (count <= track->cap)
-		return 0;
-	rows = reallocarray(track->rows, cap, sizeof(*rows));
-	if (!rows)
-		return -ENOMEM;
-	track->rows = rows;
-	track->cap = cap;
-	return 0;
-}
-
 /* Rows [walk->next, walk->end) become those of the objects; what stands behind moves. */
 static int change(struct walk *walk, struct fw_object *const *objects, const uint64_t *versions,
 		  size_t count)
 {
 	struct fw_track *track = walk->track;
 	size_t first = walk->next, tail = track->count - walk->end;
-	int r = reserve(track, first + count + tail);
+	int r = fw_fit((void **)&track->rows, &track->cap, first + count + tail,
+		       sizeof(*track->rows));
 
 	if (r)
 		return r;

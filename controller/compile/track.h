@@ -11,7 +11,6 @@
 #include "model/model.h"
 
 struct fw_tracked {
-	const struct fw_object *object;
 	uint64_t version;
 	void *record;
 };

@@ -130,7 +130,7 @@ int fw_fan_delete(struct fw_stream *stream, const struct fw_item *item)
 	struct fw_known_object *known =
 		fw_known_find(known_of(stream), item->namespace, item->name);
 
-	if (known && known->held[stream->what->slot])
+	if (known && fw_known_held(known, stream->what->slot))
 		drop(stream, known);
 	return 0;
 }
@@ -138,11 +138,14 @@ int fw_fan_delete(struct fw_stream *stream, const struct fw_item *item)
 void fw_fan_sweep(struct fw_stream *stream)
 {
 	unsigned int slot = stream->what->slot;
-	struct fw_known_object *known, *next;
+	struct fw_known_object *known;
+	size_t at = 0;
 
-	HASH_ITER(hh, known_of(stream)->objects, known, next) {
-		if (known->held[slot] && known->mark[slot] != stream->mark)
-			drop(stream, known);
+	while ((known = fw_known_next(known_of(stream), &at))) {
+		if (!fw_known_held(known, slot) || known->mark[slot] == stream->mark)
+			continue;
+		drop(stream, known);
+		at--; /* another may stand there now */
 	}
 }
 
@@ -180,20 +183,37 @@ void fw_fan_flush(struct fw_kube *kube)
 	fw_fan_errors(kube);
 }
 
+static int compare_keys(const void *left, const void *right)
+{
+	const struct fw_known_object *a = *(struct fw_known_object *const *)left;
+	const struct fw_known_object *b = *(struct fw_known_object *const *)right;
+	int order = strcmp(a->key, b->key);
+
+	return order ? order : strcmp(fw_known_name(a), fw_known_name(b));
+}
+
+/* By namespace and name. */
 static int list_errors(struct fw_kube *kube, enum fw_kind kind, struct fw_error_list *list)
 {
-	struct fw_known_object *known, *next;
+	size_t troubled = kube->known[kind].troubled, count = 0, at = 0;
+	_cleanup_free_ struct fw_known_object **all = NULL;
+	struct fw_known_object *known;
 	char text[OBJECT_TEXT];
 	int r = 0;
 
-	if (!kube->known[kind].troubled)
+	if (!troubled)
 		return 0;
-	HASH_ITER(hh, kube->known[kind].objects, known, next) {
-		if (!known->trouble || r)
-			continue;
-		(void)snprintf(text, sizeof(text), "%s %s%s%s", fw_kind_name(kind), known->key,
-			       known->key[0] ? "/" : "", fw_known_name(known));
-		r = fw_error_list_add(list, ORIGIN, text, known->trouble);
+	all = calloc(troubled, sizeof(struct fw_known_object *));
+	if (!all)
+		return -ENOMEM;
+	while (count < troubled && (known = fw_known_next(&kube->known[kind], &at)))
+		if (known->trouble)
+			all[count++] = known;
+	qsort(all, count, sizeof(struct fw_known_object *), compare_keys);
+	for (size_t i = 0; !r && i < count; i++) {
+		(void)snprintf(text, sizeof(text), "%s %s%s%s", fw_kind_name(kind), all[i]->key,
+			       all[i]->key[0] ? "/" : "", fw_known_name(all[i]));
+		r = fw_error_list_add(list, ORIGIN, text, all[i]->trouble);
 	}
 	return r;
 }

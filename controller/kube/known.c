@@ -11,55 +11,85 @@
 
 #define KEY_MAX 512
 
+/* Flags, by stream. */
+#define HELD(stream)	 (1u << (stream))  /* has it now */
+#define IGNORED(stream)	 (4u << (stream))  /* its version was older than the one in force */
+#define IN_FORCE(stream) (16u << (stream)) /* its version is; of none: no one's */
+
+struct name {
+	const char *namespace, *name;
+};
+
 const char *fw_known_name(const struct fw_known_object *object)
 {
 	return object->key + strlen(object->key) + 1;
 }
 
-static size_t make_key(const char *namespace, const char *name, char key[KEY_MAX])
+static uint64_t hash_of(const char *namespace, const char *name)
 {
-	size_t namespace_size = strlen(namespace) + 1, name_size = strlen(name) + 1;
+	return fw_hash_mix(fw_hash_text(1, namespace), fw_hash_text(2, name));
+}
 
-	if (namespace_size + name_size > KEY_MAX)
-		return 0;
-	memcpy(key, namespace, namespace_size);
-	memcpy(key + namespace_size, name, name_size);
-	return namespace_size + name_size;
+static bool is_named(const void *item, const void *key)
+{
+	const struct fw_known_object *object = item;
+	const struct name *name = key;
+
+	return !strcmp(object->key, name->namespace) && !strcmp(fw_known_name(object), name->name);
 }
 
 struct fw_known_object *fw_known_find(const struct fw_known *known, const char *namespace,
 				      const char *name)
 {
-	struct fw_known_object *object = NULL;
-	char key[KEY_MAX];
-	size_t len = make_key(namespace, name, key);
+	const struct name key = {namespace, name};
 
-	if (len)
-		HASH_FIND(hh, known->objects, key, len, object);
-	return object;
+	return fw_htab_find(&known->objects, hash_of(namespace, name), is_named, &key);
+}
+
+struct fw_known_object *fw_known_next(const struct fw_known *known, size_t *at)
+{
+	while (*at < known->objects.cap) {
+		struct fw_known_object *object = known->objects.slots[(*at)++].item;
+
+		if (object)
+			return object;
+	}
+	return NULL;
 }
 
 static int make(struct fw_known *known, const char *namespace, const char *name,
 		struct fw_known_object **ret_object)
 {
+	size_t namespace_size = strlen(namespace) + 1, name_size = strlen(name) + 1;
+	size_t size = offsetof(struct fw_known_object, key) + namespace_size + name_size;
 	struct fw_known_object *object;
-	char key[KEY_MAX];
-	size_t len = make_key(namespace, name, key);
 
-	if (!len)
+	if (namespace_size + name_size > KEY_MAX)
 		return -EINVAL;
-	object = calloc(1, sizeof(*object) + len);
-	if (!object)
-		return -ENOMEM;
-	memcpy(object->key, key, len);
-	object->in_force = FW_KNOWN_NONE;
-	HASH_ADD_KEYPTR(hh, known->objects, object->key, len, object);
-	if (!object->hh.tbl) {
+	object = calloc(1, size);
+	if (!object || fw_htab_add(&known->objects, hash_of(namespace, name), object)) {
 		free(object);
 		return -ENOMEM;
 	}
+	memcpy(object->key, namespace, namespace_size);
+	memcpy(object->key + namespace_size, name, name_size);
 	*ret_object = object;
 	return 0;
+}
+
+static bool has(const struct fw_known_object *object, unsigned int flag)
+{
+	return object->flags & flag;
+}
+
+static void set(struct fw_known_object *object, unsigned int flag, bool yes)
+{
+	object->flags = (uint8_t)(yes ? object->flags | flag : object->flags & ~flag);
+}
+
+bool fw_known_held(const struct fw_known_object *object, unsigned int stream)
+{
+	return has(object, HELD(stream));
 }
 
 int fw_known_put(struct fw_known *known, unsigned int stream, const char *namespace,
@@ -68,18 +98,21 @@ int fw_known_put(struct fw_known *known, unsigned int stream, const char *namesp
 {
 	struct fw_known_object *object = fw_known_find(known, namespace, name);
 	unsigned int other = 1 - stream;
+	bool newest;
 	int r = object ? 0 : make(known, namespace, name, &object);
 
 	if (r)
 		return r;
-	object->held[stream] = true;
+	newest = !has(object, IN_FORCE(other)) || !order || order >= object->order;
+	set(object, HELD(stream), true);
+	set(object, IGNORED(stream), !newest);
 	object->mark[stream] = mark;
-	object->ignored[stream] =
-		object->in_force == other && order && order < object->order[other];
-	object->order[stream] = order;
-	if (!object->ignored[stream])
-		object->in_force = (uint8_t)stream;
-	*ret_newest = !object->ignored[stream];
+	if (newest) {
+		set(object, IN_FORCE(other), false);
+		set(object, IN_FORCE(stream), true);
+		object->order = order;
+	}
+	*ret_newest = newest;
 	*ret_object = object;
 	return 0;
 }
@@ -88,16 +121,14 @@ bool fw_known_drop(struct fw_known *known, unsigned int stream, struct fw_known_
 		   bool *ret_lost)
 {
 	unsigned int other = 1 - stream;
-	bool removed = object->in_force == stream;
+	bool removed = has(object, IN_FORCE(stream));
 
-	*ret_lost = removed && object->held[other] && object->ignored[other];
-	object->held[stream] = object->ignored[stream] = false;
-	object->order[stream] = 0;
-	if (removed)
-		object->in_force = FW_KNOWN_NONE;
-	if (!object->held[other]) {
+	*ret_lost = removed && has(object, HELD(other)) && has(object, IGNORED(other));
+	set(object, HELD(stream) | IGNORED(stream) | IN_FORCE(stream), false);
+	if (!has(object, HELD(other))) {
 		(void)fw_known_trouble(known, object, NULL);
-		HASH_DEL(known->objects, object);
+		fw_htab_remove(&known->objects, hash_of(object->key, fw_known_name(object)),
+			       object);
 		free(object);
 	}
 	return removed;
@@ -118,12 +149,13 @@ bool fw_known_trouble(struct fw_known *known, struct fw_known_object *object, co
 
 void fw_known_done(struct fw_known *known)
 {
-	struct fw_known_object *object, *next;
+	struct fw_known_object *object;
+	size_t at = 0;
 
-	HASH_ITER(hh, known->objects, object, next) {
-		HASH_DEL(known->objects, object);
+	while ((object = fw_known_next(known, &at))) {
 		free(object->trouble);
 		free(object);
 	}
+	fw_htab_done(&known->objects);
 	known->troubled = 0;
 }

@@ -10,34 +10,32 @@
 #ifndef FW_KUBE_KNOWN_H
 #define FW_KUBE_KNOWN_H
 
-#define HASH_NONFATAL_OOM	     1
-#define uthash_nonfatal_oom(element) ((void)(element))
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <uthash.h>
+#include "base/htab.h"
 
 #define FW_KNOWN_STREAMS 2u
-#define FW_KNOWN_NONE	 FW_KNOWN_STREAMS
 
+/* One for each object of the cluster: 64 bytes with the names that objects have. */
 struct fw_known_object {
-	uint64_t order[FW_KNOWN_STREAMS]; /* number of the version that the stream told, 0: none */
-	uint32_t mark[FW_KNOWN_STREAMS];  /* the list in which the stream told of it last */
-	bool held[FW_KNOWN_STREAMS];	  /* the stream has it now */
-	bool ignored[FW_KNOWN_STREAMS];	  /* the stream's version was older than the one in force */
-	uint8_t in_force;		  /* whose version is; FW_KNOWN_NONE: no one's */
-	char *trouble;			  /* what is wrong with it; NULL: nothing. Owned */
-	UT_hash_handle hh;
-	char key[]; /* namespace, NUL, name, NUL */
+	uint64_t order;			 /* number of the version in force, 0: none */
+	char *trouble;			 /* what is wrong with it; NULL: nothing. Owned */
+	uint32_t mark[FW_KNOWN_STREAMS]; /* the list in which the stream told of it last */
+	uint8_t flags;			 /* by stream, in known.c */
+	char key[];			 /* namespace, NUL, name, NUL */
 };
 
 struct fw_known {
-	struct fw_known_object *objects;
+	struct fw_htab objects;
 	size_t troubled; /* objects with a trouble */
 };
 
+bool fw_known_held(const struct fw_known_object *object, unsigned int stream);
+/* Each of them, in no order: *at is 0 at first. NULL: no more. After the drop of the one that was
+ * told last, another may stand in its place: one less than *at tells of that, too. */
+struct fw_known_object *fw_known_next(const struct fw_known *known, size_t *at);
 const char *fw_known_name(const struct fw_known_object *object);
 
 struct fw_known_object *fw_known_find(const struct fw_known *known, const char *namespace,

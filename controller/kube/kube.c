@@ -146,8 +146,9 @@ static bool kube_stream(const struct fw_source *source, size_t index,
 {
 	static const char *const states[] = {"waiting", "listing", "listing", "watching"};
 	const struct fw_kube *kube = (const struct fw_kube *)source;
-	struct fw_known_object *known, *next;
+	const struct fw_known_object *known;
 	const struct fw_stream *stream;
+	size_t at = 0;
 
 	if (index >= FW_STREAMS)
 		return false;
@@ -157,9 +158,8 @@ static bool kube_stream(const struct fw_source *source, size_t index,
 	ret_stream->version = stream->version;
 	ret_stream->trouble = stream->trouble;
 	ret_stream->backlog = kube->pending;
-	HASH_ITER(hh, kube->known[stream->what->kind].objects, known, next) {
-		ret_stream->objects += known->held[stream->what->slot];
-	}
+	while ((known = fw_known_next(&kube->known[stream->what->kind], &at)))
+		ret_stream->objects += fw_known_held(known, stream->what->slot);
 	return true;
 }
 

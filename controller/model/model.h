@@ -28,13 +28,9 @@ enum fw_kind {
 	FW_KIND_COUNT
 };
 
-struct fw_label {
-	char *key;
-	char *value;
-};
-
 struct fw_labels {
-	struct fw_label *items; /* sorted by key, keys unique */
+	char **keys;   /* sorted, unique */
+	char **values; /* of each key */
 	size_t count;
 };
 
@@ -73,9 +69,8 @@ struct fw_object {
 	int64_t generation;
 	struct fw_labels labels; /* of namespaces and pods: those of other kinds select nothing */
 	char *origin;		 /* where it came from, for messages: "shop.yaml: document 3" */
-	uint64_t digest;  /* of the whole decoded content: equal digests need no work; 0: not told,
-			     never equal */
-	uint64_t version; /* given by the model: no other content of any object has had it */
+	uint64_t digest; /* of the whole decoded content: equal digests need no work; 0: not told,
+			    never equal */
 };
 
 struct fw_namespace {
@@ -87,6 +82,7 @@ struct fw_container_port {
 	char *name; /* NULL for none */
 	uint16_t port;
 	uint8_t protocol;
+	uint8_t unused[5]; /* 0: equal lists are found by their bytes */
 };
 
 struct fw_pod {
@@ -97,13 +93,12 @@ struct fw_pod {
 	char *workload_name;
 	char *config_hash; /* annotation kubernetes.io/config.hash, "" none: joins a static pod's
 			      sandbox */
-	bool host_network;
-	bool finished;	   /* phase Succeeded or Failed: its addresses belong to nobody */
 	struct fw_ip *ips; /* status.podIPs (podIP when absent) */
-	size_t ip_count;
 	struct fw_container_port *ports; /* containers in order, then restartable init containers;
 					    edge-cases 12 and 13 */
-	size_t port_count;
+	uint32_t ip_count, port_count;
+	bool host_network;
+	bool finished; /* phase Succeeded or Failed: its addresses belong to nobody */
 };
 
 struct fw_service_port {
@@ -152,11 +147,11 @@ struct fw_endpoint_slice {
 
 /* One entry of a rule's ports. protocol is always set (TCP is the default). */
 struct fw_policy_port {
-	uint8_t protocol;
-	bool any;	/* no port given: every port of the protocol */
 	char *name;	/* a named port; NULL for numbers */
 	uint16_t first; /* inclusive */
 	uint16_t last;	/* inclusive; equal to first without endPort */
+	uint8_t protocol;
+	bool any; /* no port given: every port of the protocol */
 };
 
 enum fw_peer_kind { FW_PEER_SELECTOR, FW_PEER_IP_BLOCK, FW_PEER_INVALID };
@@ -165,9 +160,9 @@ struct fw_policy_peer {
 	enum fw_peer_kind kind;
 	bool has_namespace_selector; /* without it: the policy's own namespace */
 	bool has_pod_selector;
+	struct fw_prefix block;
 	struct fw_selector namespace_selector;
 	struct fw_selector pod_selector;
-	struct fw_prefix block;
 	struct fw_prefix *except;
 	size_t except_count;
 };
@@ -244,7 +239,7 @@ struct fw_object *fw_model_get(const struct fw_model *model, enum fw_kind kind,
 size_t fw_model_list(const struct fw_model *model, enum fw_kind kind,
 		     struct fw_object *const **ret_objects);
 
-/* The version of each object of that list. */
+/* The version of each object of that list: no other content of any object has had it. */
 void fw_model_versions(const struct fw_model *model, enum fw_kind kind,
 		       const uint64_t **ret_versions);
 

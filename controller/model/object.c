@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "model/lists.h"
 #include "model/text.h"
 
 static const struct {
@@ -59,11 +60,17 @@ static void drop_text(const struct fw_object *object, char *text)
 
 static void done_labels(const struct fw_object *object, struct fw_labels *labels)
 {
-	for (size_t i = 0; labels->items && i < labels->count; i++) {
-		drop_text(object, labels->items[i].key);
-		drop_text(object, labels->items[i].value);
+	for (size_t i = 0; i < labels->count; i++) {
+		if (labels->values)
+			drop_text(object, labels->values[i]);
+		if (labels->keys && !object->packed)
+			free(labels->keys[i]);
 	}
-	drop_list(object, labels->items);
+	drop_list(object, labels->values);
+	if (object->packed)
+		fw_list_drop(labels->keys);
+	else
+		free(labels->keys);
 	*labels = (struct fw_labels){0};
 }
 
@@ -89,9 +96,13 @@ static void done_pod(const struct fw_object *object, struct fw_pod *pod)
 	drop_text(object, pod->workload_name);
 	drop_text(object, pod->config_hash);
 	drop_list(object, pod->ips);
+	if (object->packed) {
+		fw_list_drop(pod->ports);
+		return;
+	}
 	for (size_t i = 0; pod->ports && i < pod->port_count; i++)
-		drop_text(object, pod->ports[i].name);
-	drop_list(object, pod->ports);
+		free(pod->ports[i].name);
+	free(pod->ports);
 }
 
 static void done_service(const struct fw_object *object, struct fw_service_object *service)

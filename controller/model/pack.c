@@ -11,41 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/block.h"
 #include "base/cleanup.h"
+#include "model/lists.h"
 #include "model/text.h"
 
-#define ALIGNMENT     8u
+#define ALIGNMENT     FW_BLOCK_ALIGNMENT
 #define OWN_VALUE_MIN 8 /* a label's value that the name repeats is the object's own from here */
 
-/* Measures with block NULL, copies else; both walk the same way. */
 struct packer {
-	char *block;
-	size_t used;
+	struct fw_block block;
 	bool failed; /* no memory for a shared string */
 };
 
 static void *take(struct packer *packer, const void *data, size_t size, size_t alignment)
 {
-	size_t at = (packer->used + alignment - 1) / alignment * alignment;
-
-	packer->used = at + size;
-	if (!packer->block)
-		return NULL;
-	if (size)
-		memcpy(packer->block + at, data, size);
-	return packer->block + at;
+	return fw_block_take(&packer->block, data, size, alignment);
 }
 
 static char *own_text(struct packer *packer, const char *text)
 {
-	return text ? take(packer, text, strlen(text) + 1, 1) : NULL;
+	return fw_block_text(&packer->block, text);
 }
 
 static char *share(struct packer *packer, const char *text)
 {
-	char *shared = text && packer->block ? fw_text_take(text) : NULL;
+	char *shared = text && packer->block.data ? fw_text_take(text) : NULL;
 
-	packer->failed |= text && packer->block && !shared;
+	packer->failed |= text && packer->block.data && !shared;
 	return shared;
 }
 
@@ -60,21 +53,29 @@ static bool is_own(const struct fw_object *object, const char *value)
 	return strlen(value) >= OWN_VALUE_MIN && strstr(object->name, value);
 }
 
+static void *share_list(struct packer *packer, const void *items, size_t count, size_t size)
+{
+	void *shared = count && packer->block.data ? fw_list_take(items, count, size) : NULL;
+
+	packer->failed |= count && packer->block.data && !shared;
+	return shared;
+}
+
 static void pack_labels(struct packer *packer, const struct fw_object *object,
 			struct fw_labels *labels)
 {
-	const struct fw_label *from = labels->items;
-	struct fw_label *to = take(packer, from, labels->count * sizeof(*from), ALIGNMENT);
+	char **from = labels->values;
+	char **to = take(packer, from, labels->count * sizeof(*from), ALIGNMENT);
 
 	for (size_t i = 0; i < labels->count; i++) {
-		char *key = share(packer, from[i].key);
-		char *value = is_own(object, from[i].value) ? own_text(packer, from[i].value)
-							    : share(packer, from[i].value);
+		char *value = is_own(object, from[i]) ? own_text(packer, from[i])
+						      : share(packer, from[i]);
 
 		if (to)
-			to[i] = (struct fw_label){key, value};
+			to[i] = value;
 	}
-	labels->items = to;
+	labels->keys = share_list(packer, labels->keys, labels->count, sizeof(*labels->keys));
+	labels->values = to;
 }
 
 static void pack_head(struct packer *packer, struct fw_object *object)
@@ -88,15 +89,7 @@ static void pack_head(struct packer *packer, struct fw_object *object)
 
 static void pack_pod(struct packer *packer, struct fw_pod *pod)
 {
-	const struct fw_container_port *from = pod->ports;
-
-	pod->ports = take(packer, from, pod->port_count * sizeof(*from), ALIGNMENT);
-	for (size_t i = 0; i < pod->port_count; i++) {
-		char *name = share(packer, from[i].name);
-
-		if (pod->ports)
-			pod->ports[i].name = name;
-	}
+	pod->ports = share_list(packer, pod->ports, pod->port_count, sizeof(*pod->ports));
 	pod->ips = take(packer, pod->ips, pod->ip_count * sizeof(*pod->ips), 1);
 	pod->node = share(packer, pod->node);
 	pod->workload_kind = share(packer, pod->workload_kind);
@@ -265,14 +258,14 @@ int fw_object_pack(struct fw_object **object)
 	if ((*object)->packed)
 		return 0;
 	walk(&packer, *object);
-	size = packer.used;
+	size = packer.block.used;
 	if (size > UINT32_MAX)
 		return -ENOMEM;
-	packer = (struct packer){.block = malloc(size)};
-	if (!packer.block)
+	packer = (struct packer){.block.data = malloc(size)};
+	if (!packer.block.data)
 		return -ENOMEM;
 	walk(&packer, *object);
-	packed = (struct fw_object *)packer.block;
+	packed = (struct fw_object *)packer.block.data;
 	packed->packed = (uint32_t)size;
 	if (packer.failed)
 		return -ENOMEM;

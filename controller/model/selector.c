@@ -14,10 +14,10 @@ const char *fw_labels_get(const struct fw_labels *labels, const char *key)
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = strcmp(labels->items[middle].key, key);
+		int order = strcmp(labels->keys[middle], key);
 
 		if (!order)
-			return labels->items[middle].value;
+			return labels->values[middle];
 		if (order < 0)
 			low = middle + 1;
 		else

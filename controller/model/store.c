@@ -45,12 +45,16 @@ static int compare_names(const struct fw_object *object, const char *namespace, 
 	return order ? order : strcmp(object->name, name);
 }
 
-static int compare_objects(const void *a, const void *b)
-{
-	const struct fw_object *left = *(struct fw_object *const *)a;
-	const struct fw_object *right = *(struct fw_object *const *)b;
+struct row {
+	struct fw_object *object;
+	uint64_t version;
+};
 
-	return compare_names(left, right->namespace, right->name);
+static int compare_rows(const void *a, const void *b)
+{
+	const struct fw_object *right = ((const struct row *)b)->object;
+
+	return compare_names(((const struct row *)a)->object, right->namespace, right->name);
 }
 
 /* The first place in objects[0..count) that is not before the name. */
@@ -78,10 +82,11 @@ static uint64_t next_version(void)
 	return ++last;
 }
 
-static void place_object(struct fw_model_shelf *shelf, size_t place, struct fw_object *object)
+static void place_object(struct fw_model_shelf *shelf, size_t place, struct fw_object *object,
+			 uint64_t version)
 {
 	shelf->objects[place] = object;
-	shelf->versions[place] = object->version;
+	shelf->versions[place] = version;
 }
 
 static void move_objects(struct fw_model_shelf *shelf, size_t to, size_t from, size_t count)
@@ -90,27 +95,40 @@ static void move_objects(struct fw_model_shelf *shelf, size_t to, size_t from, s
 	memmove(shelf->versions + to, shelf->versions + from, count * sizeof(*shelf->versions));
 }
 
+/* Nothing happens without memory. */
+static void sort_anew(struct fw_model_shelf *shelf)
+{
+	_cleanup_free_ struct row *rows = reallocarray(NULL, shelf->count, sizeof(*rows));
+
+	if (!rows)
+		return;
+	for (size_t i = 0; i < shelf->count; i++)
+		rows[i] = (struct row){shelf->objects[i], shelf->versions[i]};
+	qsort(rows, shelf->count, sizeof(*rows), compare_rows);
+	for (size_t i = 0; i < shelf->count; i++)
+		place_object(shelf, i, rows[i].object, rows[i].version);
+	shelf->sorted = shelf->count;
+}
+
 static void sort_shelf(struct fw_model_shelf *shelf)
 {
-	if (shelf->count - shelf->sorted > INSERT_MAX) {
-		qsort(shelf->objects, shelf->count, sizeof(*shelf->objects), compare_objects);
-		for (size_t i = 0; i < shelf->count; i++)
-			shelf->versions[i] = shelf->objects[i]->version;
-		shelf->sorted = shelf->count;
-	}
+	if (shelf->count - shelf->sorted > INSERT_MAX)
+		sort_anew(shelf);
 	while (shelf->sorted < shelf->count) {
 		struct fw_object *object = shelf->objects[shelf->sorted];
+		uint64_t version = shelf->versions[shelf->sorted];
 		size_t place = find_place(shelf, shelf->sorted, object->namespace, object->name);
 
 		move_objects(shelf, place + 1, place, shelf->sorted - place);
-		place_object(shelf, place, object);
+		place_object(shelf, place, object, version);
 		shelf->sorted++;
 	}
 }
 
 static int reserve(struct fw_model_shelf *shelf)
 {
-	size_t capacity = shelf->capacity ? shelf->capacity * 2 : FIRST_CAPACITY;
+	/* little room to spare: there is one for each pod of the cluster */
+	size_t capacity = shelf->capacity + shelf->capacity / 8 + FIRST_CAPACITY;
 	struct fw_object **objects;
 	uint64_t *versions;
 
@@ -156,8 +174,7 @@ static int add(struct fw_model_shelf *shelf, struct fw_object *object)
 		r = fw_htab_add(&shelf->table, hash_of(object->namespace, object->name), object);
 	if (r)
 		return r;
-	object->version = next_version();
-	place_object(shelf, shelf->count++, object);
+	place_object(shelf, shelf->count++, object, next_version());
 	return 0;
 }
 
@@ -184,9 +201,8 @@ static int replace(struct fw_model_state *state, struct fw_model_shelf *shelf,
 	if (r)
 		return r;
 	sort_shelf(shelf);
-	object->version = next_version();
 	place_object(shelf, find_place(shelf, shelf->count, object->namespace, object->name),
-		     object);
+		     object, next_version());
 	forget(state, shelf, before);
 	return 0;
 }
@@ -256,8 +272,8 @@ int fw_model_retire_pod(struct fw_model *model, const char *namespace, const cha
 	fw_model_unindex_pod(model->state, pod);
 	pod->finished = true;
 	sort_shelf(shelf);
-	object->version = next_version();
-	place_object(shelf, find_place(shelf, shelf->count, namespace, name), object);
+	place_object(shelf, find_place(shelf, shelf->count, namespace, name), object,
+		     next_version());
 	object->digest = ~object->digest; /* the same object, put again, is a change */
 	model->state->revision++;
 	return 0;

@@ -4,6 +4,7 @@
  * and how long that took. A failure keeps what is in force, says so, and is tried again.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +162,7 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	_cleanup_free_ struct fw_apply_endpoint *endpoints = NULL;
 	uint64_t begin = fw_agent_now();
 	struct fw_apply_stats stats;
-	bool fresh = agent->applied != agent->compiled;
+	bool fresh = agent->applied != agent->compiled, first = !agent->applied;
 	size_t count;
 	int r;
 
@@ -178,6 +179,8 @@ static int apply(struct fw_agent *agent, struct fw_err *err)
 	agent->applied = agent->compiled;
 	agent->latency.apply_ms = ms_between(begin, fw_agent_now());
 	agent->stats = stats;
+	if (first) /* much was needed once */
+		(void)malloc_trim(0);
 	return 0;
 }
 

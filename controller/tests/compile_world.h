@@ -80,16 +80,19 @@ static inline void world_labels(struct fw_labels *labels, char **pairs)
 
 	while (pairs[count])
 		count++;
-	labels->items = world_alloc(count, sizeof(*labels->items));
+	labels->keys = world_alloc(count, sizeof(*labels->keys));
+	labels->values = world_alloc(count, sizeof(*labels->values));
 	for (size_t i = 0; i < count; i++) {
 		char *equals = strchr(pairs[i], '=');
-		struct fw_label label = {.key = strndup(pairs[i], (size_t)(equals - pairs[i])),
-					 .value = world_text(equals + 1)};
+		char *key = strndup(pairs[i], (size_t)(equals - pairs[i]));
 		size_t at = labels->count++;
 
-		for (; at && strcmp(labels->items[at - 1].key, label.key) > 0; at--)
-			labels->items[at] = labels->items[at - 1];
-		labels->items[at] = label;
+		for (; at && strcmp(labels->keys[at - 1], key) > 0; at--) {
+			labels->keys[at] = labels->keys[at - 1];
+			labels->values[at] = labels->values[at - 1];
+		}
+		labels->keys[at] = key;
+		labels->values[at] = world_text(equals + 1);
 		free(pairs[i]);
 	}
 }

@@ -45,6 +45,7 @@ static inline void begin(struct world *world)
 	*world = (struct world){0};
 	assert_int_equal(fw_model_new(&world->model), 0);
 	assert_int_equal(fw_compiler_new(&world->compiler), 0);
+	fw_compiler_label_classes(world->compiler);
 }
 
 static inline void add(struct world *world, const char *yaml)

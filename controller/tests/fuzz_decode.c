@@ -81,9 +81,8 @@ static void take_object(struct fw_object *object, void *context)
 	assert(!fw_check_subdomain(object->name));
 	assert(!*object->namespace || !fw_check_label(object->namespace));
 	for (size_t i = 0; i < object->labels.count; i++) {
-		assert(!fw_check_label_value(object->labels.items[i].value));
-		assert(!i ||
-		       strcmp(object->labels.items[i - 1].key, object->labels.items[i].key) < 0);
+		assert(!fw_check_label_value(object->labels.values[i]));
+		assert(!i || strcmp(object->labels.keys[i - 1], object->labels.keys[i]) < 0);
 	}
 	if (object->kind == FW_KIND_NETWORK_POLICY)
 		check_policy((const struct fw_network_policy *)object);

@@ -357,6 +357,64 @@ static void test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart
 	end(&f);
 }
 
+/* As the compiler's are: counted, and gone for all but apply when the next ones come. */
+static void hand_over(struct fixture *f, struct world *w)
+{
+	size_t bytes = w->tables.addresses_count * sizeof(*w->addresses);
+	struct fw_address_rows *rows = fw_address_rows_new(w->tables.addresses_count);
+
+	assert_non_null(rows);
+	memcpy(rows->rows, w->addresses, bytes);
+	w->tables.address_rows = rows;
+	w->tables.addresses = rows->rows;
+	(void)apply_world(f, w);
+	finish(f);
+	check_meaning(f, w);
+	check_no_garbage(f, w);
+	w->tables.address_rows = NULL;
+	w->tables.addresses = NULL;
+	w->tables.addresses_count = 0;
+	fw_address_rows_drop(rows);
+}
+
+static void test_address_rows_outlive_their_tables(void **state)
+{
+	struct fw_apply_stats stats;
+	static struct world w;
+	struct fixture f;
+
+	(void)state;
+	begin_with(&f, &small);
+	for (uint64_t seed = 20; seed < 30; seed++) {
+		world_make(&w, seed, 0);
+		hand_over(&f, &w);
+	}
+	world_make(&w, 29, 0); /* the same, and rows of its own */
+	stats = apply_world(&f, &w);
+	assert_int_equal(stats.rows_added, 0);
+	assert_int_equal(stats.rows_removed, 0);
+	end(&f);
+}
+
+static void test_many_address_rows_are_one_piece(void **state)
+{
+	static const size_t counts[] = {0, 1, 5000, 6000, 100000};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		struct fw_address_rows *rows = fw_address_rows_new(counts[i]);
+
+		assert_non_null(rows);
+		memset(rows->rows, 0xa5, counts[i] * sizeof(*rows->rows));
+		rows->refs++;
+		fw_address_rows_drop(rows);
+		if (counts[i])
+			assert_int_equal(rows->rows[counts[i] - 1].flags, 0xa5a5a5a5u);
+		fw_address_rows_drop(rows);
+	}
+	fw_address_rows_drop(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +431,8 @@ int main(void)
 		cmocka_unit_test(test_audit_switch_bumps_every_endpoint_twice),
 		cmocka_unit_test(
 			test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart),
+		cmocka_unit_test(test_address_rows_outlive_their_tables),
+		cmocka_unit_test(test_many_address_rows_are_one_piece),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,7 @@ void free(void *memory)
 static const struct world_size size = {
 	.namespaces = 2,
 	.pods = 8,
-	.policies = 10,
+	.policies = 16,
 	.services = 3,
 	.nodes = 2,
 	.apps = 3,
@@ -95,6 +95,7 @@ static char *print_fresh(const struct fw_model *model)
 	char *text;
 
 	assert_int_equal(fw_compiler_new(&compiler), 0);
+	fw_compiler_label_classes(compiler);
 	assert_int_equal(fw_compile(compiler, model, &tables, NULL), 0);
 	text = print(tables);
 	fw_tables_free(&tables);
@@ -163,6 +164,7 @@ static void test_first_compile(void **state)
 		long before = live;
 
 		assert_int_equal(fw_compiler_new(&compiler), 0);
+		fw_compiler_label_classes(compiler);
 		past = fail_once(compiler, model, at);
 		check_after(compiler, model, expected);
 		fw_compiler_free(&compiler);
@@ -190,6 +192,7 @@ static void test_later_compile(void **state)
 		long begun;
 
 		assert_int_equal(fw_compiler_new(&compiler), 0);
+		fw_compiler_label_classes(compiler);
 		assert_int_equal(fw_compile(compiler, model, &tables, NULL), 0);
 		fw_tables_free(&tables);
 		begun = live;

@@ -132,6 +132,7 @@ static void compare_with_fresh(struct fw_compiler *compiler, const struct fw_mod
 	char *a, *b;
 
 	assert_int_equal(fw_compiler_new(&fresh), 0);
+	fw_compiler_label_classes(fresh);
 	anew = compile(fresh, model);
 	a = print(remembered);
 	b = print(anew);
@@ -294,6 +295,7 @@ static void run(const char *node, uint64_t seed, unsigned int steps, unsigned in
 
 	assert_int_equal(fw_model_new(&model), 0);
 	assert_int_equal(fw_compiler_new(&compiler), 0);
+	fw_compiler_label_classes(compiler);
 	assert_int_equal(fw_model_set_node_name(model, node), 0);
 	assert_int_equal(fw_model_set_pod_ranges(model, &range, 1), 0);
 	world_fill(model, &size, &seed);
@@ -357,6 +359,7 @@ static void test_everything_goes_and_comes_back(void **state)
 	(void)state;
 	assert_int_equal(fw_model_new(&model), 0);
 	assert_int_equal(fw_compiler_new(&compiler), 0);
+	fw_compiler_label_classes(compiler);
 	for (int round = 0; round < 3; round++) {
 		world_fill(model, &size, &seed);
 		compare_with_fresh(compiler, model);
@@ -387,6 +390,7 @@ static void test_tables_outlive_model_and_compiler(void **state)
 	(void)state;
 	assert_int_equal(fw_model_new(&model), 0);
 	assert_int_equal(fw_compiler_new(&compiler), 0);
+	fw_compiler_label_classes(compiler);
 	world_fill(model, &size, &seed);
 	tables = compile(compiler, model);
 	before = print(tables);

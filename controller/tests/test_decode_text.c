@@ -225,7 +225,7 @@ static void repeated_json_members_count_last(void **state)
 	assert_int_equal(seen.objects[0]->kind, FW_KIND_POD);
 	assert_string_equal(seen.objects[0]->name, "b");
 	assert_int_equal(seen.objects[0]->labels.count, 1);
-	assert_string_equal(seen.objects[0]->labels.items[0].value, "2");
+	assert_string_equal(seen.objects[0]->labels.values[0], "2");
 }
 
 int main(void)

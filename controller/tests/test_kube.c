@@ -96,6 +96,7 @@ static void the_higher_version_is_in_force_whoever_tells_it(void **state)
 	assert_false(lost);
 	assert_true(fw_known_drop(&known, 1, fw_known_find(&known, "shop", "web-0"), &lost));
 	assert_null(fw_known_find(&known, "shop", "web-0"));
+	fw_known_done(&known);
 }
 
 static void a_delete_that_uncovers_an_unread_version_is_told(void **state)
@@ -128,6 +129,42 @@ static void names_of_other_namespaces_are_other_objects(void **state)
 	assert_int_equal(known.troubled, 1);
 	assert_true(fw_known_trouble(&known, object, NULL));
 	assert_int_equal(known.troubled, 0);
+	fw_known_done(&known);
+}
+
+#define MANY 1000u
+
+static void what_a_list_did_not_tell_is_swept_while_it_is_looked_for(void **state)
+{
+	struct fw_known known = {0};
+	struct fw_known_object *object;
+	bool newest, lost;
+	size_t at = 0, dropped = 0, left = 0;
+	char name[16];
+
+	(void)state;
+	for (unsigned int i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "web-%u", i);
+		assert_int_equal(
+			fw_known_put(&known, 1, "shop", name, i, i % 3 ? 1 : 2, &object, &newest),
+			0);
+	}
+	while ((object = fw_known_next(&known, &at))) {
+		if (object->mark[1] == 2)
+			continue;
+		assert_true(fw_known_drop(&known, 1, object, &lost));
+		dropped++;
+		at--;
+	}
+	assert_int_equal(dropped, MANY - (MANY + 2) / 3);
+	at = 0;
+	while ((object = fw_known_next(&known, &at))) {
+		assert_int_equal(object->mark[1], 2);
+		assert_true(fw_known_held(object, 1));
+		assert_false(fw_known_held(object, 0));
+		left++;
+	}
+	assert_int_equal(left, (MANY + 2) / 3);
 	fw_known_done(&known);
 }
 
@@ -371,6 +408,7 @@ int main(void)
 		cmocka_unit_test(the_higher_version_is_in_force_whoever_tells_it),
 		cmocka_unit_test(a_delete_that_uncovers_an_unread_version_is_told),
 		cmocka_unit_test(names_of_other_namespaces_are_other_objects),
+		cmocka_unit_test(what_a_list_did_not_tell_is_swept_while_it_is_looked_for),
 		cmocka_unit_test(a_policy_that_cannot_be_read_isolates_its_namespace),
 		cmocka_unit_test(a_service_that_cannot_be_read_keeps_its_addresses_and_has_no_port),
 		cmocka_unit_test(contexts_are_chosen_by_name),

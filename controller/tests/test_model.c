@@ -244,8 +244,8 @@ static struct fw_requirement require(const char *key, enum fw_operator op, const
 static void selectors_match_as_kubernetes_does(void **state)
 {
 	static const char *ab[] = {"a", "b"};
-	struct fw_label items[] = {{(char *)"app", (char *)"a"}, {(char *)"empty", (char *)""}};
-	struct fw_labels labels = {items, 2}, none = {NULL, 0};
+	char *keys[] = {(char *)"app", (char *)"empty"}, *values[] = {(char *)"a", (char *)""};
+	struct fw_labels labels = {keys, values, 2}, none = {0};
 	const struct {
 		struct fw_requirement requirement;
 		bool labelled, bare;
@@ -472,6 +472,75 @@ static void packed_objects_share_their_words(void **state)
 	fw_object_free(&objects[1]);
 }
 
+static struct fw_pod *pod_with_ports(const char *name, uint16_t port, const char *port_name)
+{
+	struct fw_pod *pod = make_pod("shop", name, "", "10.0.0.1");
+	struct fw_object *object = &pod->object;
+
+	pod->port_count = 2;
+	pod->ports = calloc(2, sizeof(*pod->ports));
+	assert_non_null(pod->ports);
+	pod->ports[0] = (struct fw_container_port){
+		.name = strdup("http"), .port = port, .protocol = FW_PROTO_TCP};
+	pod->ports[1] = (struct fw_container_port){.name = port_name ? strdup(port_name) : NULL,
+						   .port = 9100,
+						   .protocol = FW_PROTO_TCP};
+	assert_int_equal(fw_object_pack(&object), 0);
+	return (struct fw_pod *)object;
+}
+
+static void pods_with_other_keys_share_no_list_of_them(void **state)
+{
+	static const char *const keys[] = {"app", "app", "tier"};
+	struct fw_pod *pods[3];
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fw_pod *pod = make_pod("shop", "a", "", "10.0.0.1");
+		struct fw_object *object = &pod->object;
+
+		pod->object.labels =
+			(struct fw_labels){calloc(1, sizeof(char *)), calloc(1, sizeof(char *)), 1};
+		assert_non_null(pod->object.labels.keys);
+		assert_non_null(pod->object.labels.values);
+		pod->object.labels.keys[0] = strdup(keys[i]);
+		pod->object.labels.values[0] = strdup(i ? "web" : "api");
+		assert_int_equal(fw_object_pack(&object), 0);
+		pods[i] = (struct fw_pod *)object;
+	}
+	assert_ptr_equal(pods[0]->object.labels.keys, pods[1]->object.labels.keys);
+	assert_ptr_not_equal(pods[0]->object.labels.keys, pods[2]->object.labels.keys);
+	for (size_t i = 0; i < 3; i++) {
+		struct fw_object *object = &pods[i]->object;
+
+		assert_string_equal(fw_labels_get(&object->labels, keys[i]), i ? "web" : "api");
+		fw_object_free(&object);
+	}
+}
+
+static void packed_pods_share_equal_lists_of_ports_only(void **state)
+{
+	struct fw_pod *pods[] = {pod_with_ports("a", 80, "metrics"),
+				 pod_with_ports("b", 80, "metrics"),
+				 pod_with_ports("c", 81, "metrics"), pod_with_ports("d", 80, NULL),
+				 pod_with_ports("e", 80, "metric")};
+
+	(void)state;
+	assert_ptr_equal(pods[0]->ports, pods[1]->ports);
+	for (size_t i = 2; i < 5; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_ptr_not_equal(pods[i]->ports, pods[k]->ports);
+	for (size_t i = 0; i < 5; i++) { /* each is whole while the others go */
+		struct fw_object *object = &pods[i]->object;
+
+		assert_int_equal(pods[i]->port_count, 2);
+		assert_string_equal(pods[i]->ports[0].name, "http");
+		assert_int_equal(pods[i]->ports[0].port, i == 2 ? 81 : 80);
+		assert_int_equal(pods[i]->ports[1].port, 9100);
+		fw_object_free(&object);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -491,6 +560,8 @@ int main(void)
 		TEST(pod_ranges_are_those_of_nodes_and_configuration),
 		TEST(the_node_name_is_kept),
 		TEST(packed_objects_share_their_words),
+		TEST(pods_with_other_keys_share_no_list_of_them),
+		TEST(packed_pods_share_equal_lists_of_ports_only),
 	};
 
 	return cmocka_run_group_tests_name("model", tests, NULL, NULL);

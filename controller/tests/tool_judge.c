@@ -441,6 +441,8 @@ static int check_step(struct judge *judge, struct fw_world *world, int number, s
 	int r = fw_compiler_new(&compiler);
 
 	if (r == 0)
+		fw_compiler_label_classes(compiler);
+	if (r == 0)
 		r = fw_compile(compiler, world->model, &tables, err);
 	if (r == 0)
 		r = fw_tables_print(tables, &fresh);
@@ -479,6 +481,8 @@ static int judge_steps(struct judge *judge, const cJSON *line, const cJSON *step
 
 	if (r == 0)
 		r = fw_compiler_new(&compiler);
+	if (r == 0)
+		fw_compiler_label_classes(compiler);
 	while (r == 0) {
 		r = fw_world_compile(&world, compiler, err);
 		if (r == 0)

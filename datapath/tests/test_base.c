@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/block.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -227,6 +228,52 @@ static void a_table_keeps_what_stays_and_loses_what_goes(void **state)
 	}
 }
 
+struct pair {
+	uint64_t number;
+	char *text;
+};
+
+/* The walk that both passes make. */
+static struct pair *lay(struct fw_block *block, const struct pair *from)
+{
+	struct pair *to = fw_block_take(block, from, sizeof(*from), FW_BLOCK_ALIGNMENT);
+	char *odd = fw_block_take(block, "abc", 3, 1);
+	char *text = fw_block_text(block, from->text);
+	void *nothing = fw_block_take(block, NULL, 0, FW_BLOCK_ALIGNMENT);
+	uint64_t *last = fw_block_take(block, &from->number, sizeof(*last), FW_BLOCK_ALIGNMENT);
+
+	assert_null(fw_block_text(block, NULL));
+	if (!to)
+		return NULL;
+	assert_memory_equal(odd, "abc", 3);
+	assert_non_null(nothing);
+	assert_int_equal((uintptr_t)last % FW_BLOCK_ALIGNMENT, 0);
+	assert_int_equal(*last, from->number);
+	to->text = text;
+	return to;
+}
+
+static void a_block_is_as_large_as_it_was_measured(void **state)
+{
+	const struct pair from = {0x1122334455667788u, (char *)"some text"};
+	struct fw_block block = {0};
+	struct pair *pair;
+	size_t size;
+
+	(void)state;
+	assert_null(lay(&block, &from));
+	size = block.used;
+	assert_int_equal(size, 16 + 3 + 10 + 3 + 8);
+	block = (struct fw_block){.data = malloc(size)};
+	assert_non_null(block.data);
+	pair = lay(&block, &from);
+	assert_ptr_equal(pair, block.data);
+	assert_int_equal(block.used, size);
+	assert_string_equal(pair->text, "some text");
+	assert_true(pair->text > block.data && pair->text < block.data + size);
+	free(block.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +286,7 @@ int main(void)
 		cmocka_unit_test(prefixes_are_canonical),
 		cmocka_unit_test(a_prefix_holds_addresses_of_its_family_only),
 		cmocka_unit_test(a_table_keeps_what_stays_and_loses_what_goes),
+		cmocka_unit_test(a_block_is_as_large_as_it_was_measured),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
