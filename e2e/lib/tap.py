@@ -17,6 +17,7 @@ import time
 import traceback
 
 RUNNING = threading.local()  # of the test in this thread: .job, .lines that it has said
+OUTPUT = threading.Lock()  # held while the lines of a test go out
 
 
 class Skip(Exception):
@@ -81,7 +82,8 @@ def run(tests, value, jobs):
         finally:
             comment("took %.1f s" % (time.monotonic() - begin))
             lines, RUNNING.lines = RUNNING.lines, None
-            print("\n".join(lines), flush=True)
+            with OUTPUT:  # print() writes its text and the end of its line one after the other
+                print("\n".join(lines), flush=True)
             free.put(RUNNING.job)
 
     together = [numbered for numbered in tests if jobs > 1 and not getattr(numbered[1][1], "alone", False)]
