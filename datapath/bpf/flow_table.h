@@ -395,28 +395,40 @@ FW_SUB int fw_flow_insert(const struct fw_endpoint *ep, struct fw_packet *p)
 			       worth >= FW_WORTH_FREE ? FW_INSERTED : FW_INSERT_EVICTED);
 }
 
+/* How much of a bucket is used: states are added up, of which FREE is 0 and VALID is 2. */
 static __always_inline __u32 fw_flow_used(const struct fw_bucket *bucket)
 {
-	__u32 used = 0;
+	__u32 states = 0;
 
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++)
-		used += (FW_READ(bucket->slot[i].ctl) & FW_CTL_STATE) != FW_CTL_FREE;
-	return used;
+		states += (__u32)FW_READ(bucket->slot[i].ctl) & (__u32)FW_CTL_STATE;
+	return states;
 }
 
-/* The same without a call where less than half of the first bucket is used, as nearly always. */
+/*
+ * The same without a call where there is a free slot, as nearly always: in the first bucket while
+ * less than half of it is used, else in the emptier one.
+ */
 static __always_inline int fw_flow_insert_here(const struct fw_endpoint *ep, struct fw_packet *p)
 {
-	__u32 row = fw_flow_bucket1(ep, p->hash), start = fw_flow_start(p->hash);
-	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row);
+	__u32 row = fw_flow_bucket1(ep, p->hash), start = fw_flow_start(p->hash), used;
+	struct fw_bucket *bucket = bpf_map_lookup_elem(&fw_flows, &row), *second;
 
 	if (!bucket)
 		return FW_INSERT_FULL;
-	if (fw_flow_used(bucket) >= FW_BUCKET_SLOTS / 2)
-		return fw_flow_insert(ep, p);
+	used = fw_flow_used(bucket);
+	if (used >= FW_BUCKET_SLOTS / 2 * FW_CTL_VALID) {
+		__u32 other = fw_flow_bucket2(ep, p->hash);
+
+		second = bpf_map_lookup_elem(&fw_flows, &other);
+		if (second && fw_flow_used(second) < used) {
+			bucket = second;
+			row = other;
+		}
+	}
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < FW_BUCKET_SLOTS / 2; i++) {
+	for (__u32 i = 0; i < FW_BUCKET_SLOTS; i++) {
 		__u32 index = (start + i) & (FW_BUCKET_SLOTS - 1);
 		struct fw_flow *flow = &bucket->slot[index];
 		__u64 ctl = FW_READ(flow->ctl), busy = fw_flow_busy(p, ctl);
