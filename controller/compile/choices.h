@@ -51,6 +51,7 @@ struct answer {
 struct candidate {
 	uint32_t service;
 	size_t answers;
+	bool firm; /* some backend, of those that nobody lists, too, is denied firmly */
 };
 
 struct subject {

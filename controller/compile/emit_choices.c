@@ -242,6 +242,21 @@ static bool agrees(const struct choosing *c, const struct fw_service_row *row, u
 	return true;
 }
 
+/* Of these backends, or of one that nobody lists: it would have the ports of one of these. */
+static bool denies_firmly(const struct choosing *c, uint32_t subject, const struct service *service,
+			  size_t answers)
+{
+	uint8_t protocol = c->tables->services[service->row].protocol;
+	bool firm = false;
+
+	for (size_t i = 0; i < service->kind_count && !firm; i++)
+		firm = c->answers.items[answers + i].firm ||
+		       ask(c, subject, FW_TABLES_UNKNOWN_POD, protocol,
+			   c->kinds.items[service->first_kind + i].port)
+			       .firm;
+	return firm;
+}
+
 /* A candidate when the subject may reach some of all the listed backends and not others. */
 static int consider(struct choosing *c, struct subject *subject, uint32_t number)
 {
@@ -269,7 +284,9 @@ static int consider(struct choosing *c, struct subject *subject, uint32_t number
 		return 0;
 	}
 	c->candidates.items[c->candidates.count++] =
-		(struct candidate){.service = number, .answers = from};
+		(struct candidate){.service = number,
+				   .answers = from,
+				   .firm = denies_firmly(c, subject->index, service, from)};
 	service->asked = true;
 	service->pairs[0] += subject->sources[0];
 	service->pairs[1] += subject->sources[1];

@@ -297,7 +297,7 @@ static void print_choices(const struct fw_tables *tables, struct fw_buf *buf)
 				    fw_ip_format(&row->pod, pod),
 				    fw_ip_format(&row->service, other), row->port);
 		print_protocol(row->protocol, buf);
-		(void)fw_buf_printf(buf, "\n");
+		(void)fw_buf_printf(buf, "%s\n", row->firm ? ": firm" : "");
 	}
 	for (size_t i = 0; i < tables->backends_count; i++) {
 		const struct fw_backend_row *row = &tables->backends[i];

@@ -132,6 +132,7 @@ struct fw_choice_row {
 	struct fw_ip pod, service;
 	uint16_t port;
 	uint8_t protocol;
+	bool firm; /* some of what it may not reach there is denied also while the node is in Audit */
 };
 
 /* And the backends of those services, leaving ones included, on their own ports. Sorted, unique. */

@@ -63,7 +63,8 @@ static int tell(struct choosing *c, const struct source *source, const struct ca
 	t->choices[t->choices_count++] = (struct fw_choice_row){.pod = source->ip,
 								.service = row->ip,
 								.port = row->port,
-								.protocol = row->protocol};
+								.protocol = row->protocol,
+								.firm = candidate->firm};
 	for (size_t i = 0; i < service->count; i++) {
 		const struct listed *listed = &c->listed.items[service->first + i];
 		struct answer answer = c->answers.items[candidate->answers + listed->kind];
@@ -80,14 +81,22 @@ static int tell(struct choosing *c, const struct source *source, const struct ca
 	return 0;
 }
 
-static int compare_choices(const void *left, const void *right)
+static int compare_asked(const struct fw_choice_row *a, const struct fw_choice_row *b)
 {
-	const struct fw_choice_row *a = left, *b = right;
 	int order = fw_ip_compare(&a->service, &b->service);
 
 	if (!order)
 		order = (int)a->port - (int)b->port;
 	return order ? order : (int)a->protocol - (int)b->protocol;
+}
+
+/* Of two for one question the stricter one comes first. */
+static int compare_choices(const void *left, const void *right)
+{
+	const struct fw_choice_row *a = left, *b = right;
+	int order = compare_asked(a, b);
+
+	return order ? order : (int)b->firm - (int)a->firm;
 }
 
 int fw_backend_row_compare(const struct fw_backend_row *a, const struct fw_backend_row *b)
@@ -121,7 +130,7 @@ static void settle(struct fw_tables *t, size_t choices, size_t backends)
 		qsort(t->choices + choices, t->choices_count - choices, sizeof(*t->choices),
 		      compare_choices);
 	for (size_t i = choices; i < t->choices_count; i++) {
-		if (kept == choices || compare_choices(&t->choices[kept - 1], &t->choices[i]))
+		if (kept == choices || compare_asked(&t->choices[kept - 1], &t->choices[i]))
 			t->choices[kept++] = t->choices[i];
 	}
 	t->choices_count = kept;

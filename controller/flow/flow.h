@@ -92,7 +92,10 @@ struct fw_choice {
 	const struct fw_decision_row *decision; /* by tables that are valid until the next call */
 };
 
-/* 0; -ENOENT when no backend was reached; another error when it cannot be told. */
+/*
+ * 0; -ENOENT when no backend was reached, and then only `audited` is told; another error when it
+ * cannot be told.
+ */
 typedef int (*fw_flow_chosen)(const struct fw_choice_question *question,
 			      struct fw_choice *ret_choice, void *context);
 /*

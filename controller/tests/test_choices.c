@@ -220,8 +220,8 @@ static void make_policy(uint64_t *seed, struct policy *p)
 			if (!differs(p, pod, i))
 				continue;
 			spoken |= p->backends[i];
-			p->choices[p->tables.choices_count++] =
-				(struct fw_choice_row){number_ip(10, pod), number_ip(12, i), 80, 6};
+			p->choices[p->tables.choices_count++] = (struct fw_choice_row){
+				number_ip(10, pod), number_ip(12, i), 80, 6, false};
 		}
 		for (uint32_t b = 0; b < BACKENDS; b++) {
 			if (spoken >> b & 1)
@@ -313,24 +313,48 @@ static void a_change_in_two_steps_lets_nothing_else_pass(void **state)
 	free(new);
 }
 
+static enum fw_postnat_verdict judge(const struct fw_postnat_rows *rows, uint32_t service,
+				     uint32_t backend)
+{
+	const struct fw_postnat_connection connection = {.pod = number_ip(10, 0),
+							 .service = number_ip(12, service),
+							 .backend = number_ip(14, backend),
+							 .service_port = 80,
+							 .backend_port = 8080,
+							 .protocol = 6};
+
+	return fw_postnat_rows_judge(rows, &connection);
+}
+
+/* Service 0 has a backend that is denied firmly, service 1 has none. Nobody lists backend 9. */
 static void audit_lets_all_but_firm_denies_pass(void **state)
 {
-	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_choice_row choices[] = {{number_ip(10, 0), number_ip(12, 0), 80, 6, true},
+					  {number_ip(10, 0), number_ip(12, 1), 80, 6, false}};
 	struct fw_backend_row rows[] = {{number_ip(10, 0), number_ip(14, 0), 8080, 6, false, false},
 					{number_ip(10, 0), number_ip(14, 1), 8080, 6, false, true},
 					{number_ip(10, 0), number_ip(14, 2), 8080, 6, true, false}};
 	struct fw_tables tables = {
-		.choices = &choice, .choices_count = 1, .backends = rows, .backends_count = 3};
+		.choices = choices, .choices_count = 2, .backends = rows, .backends_count = 3};
 	struct fw_postnat_rows want;
 
 	(void)state;
-	for (int audit = 0; audit < 2; audit++) {
-		assert_int_equal(fw_postnat_rows_want(&tables, audit, &want), 0);
-		assert_int_equal(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 0, 8080), audit);
-		assert_false(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 1, 8080));
-		assert_true(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 2, 8080));
-		fw_postnat_rows_done(&want);
+	assert_int_equal(fw_postnat_rows_want(&tables, false, &want), 0);
+	for (uint32_t service = 0; service < 2; service++) {
+		assert_int_equal(judge(&want, service, 0), FW_POSTNAT_DROP);
+		assert_int_equal(judge(&want, service, 1), FW_POSTNAT_DROP);
+		assert_int_equal(judge(&want, service, 2), FW_POSTNAT_ACCEPT);
+		assert_int_equal(judge(&want, service, 9), FW_POSTNAT_DROP);
 	}
+	fw_postnat_rows_done(&want);
+	assert_int_equal(fw_postnat_rows_want(&tables, true, &want), 0);
+	assert_int_equal(judge(&want, 0, 0), FW_POSTNAT_ACCEPT);
+	assert_int_equal(judge(&want, 0, 1), FW_POSTNAT_DROP);
+	assert_int_equal(judge(&want, 0, 2), FW_POSTNAT_ACCEPT);
+	assert_int_equal(judge(&want, 0, 9), FW_POSTNAT_DROP);
+	for (uint32_t backend = 0; backend < 10; backend++)
+		assert_int_equal(judge(&want, 1, backend), FW_POSTNAT_NOT_ASKED);
+	fw_postnat_rows_done(&want);
 }
 
 /* The kernel, in a network namespace of this process. */
@@ -354,7 +378,7 @@ static void fill_many(struct fw_tables *tables, bool odd)
 		if (i % 3 == 0)
 			pod.b[8] = (uint8_t)(i >> 8);
 		tables->choices[tables->choices_count++] = (struct fw_choice_row){
-			pod, i % 3 ? number_ip(12, 1) : number_ip(13, 1), 80, 6};
+			pod, i % 3 ? number_ip(12, 1) : number_ip(13, 1), 80, 6, false};
 		tables->backends[tables->backends_count++] = (struct fw_backend_row){
 			pod, i % 3 ? number_ip(14, 1) : number_ip(15, 1), 8080, 17, true, false};
 	}
@@ -419,7 +443,7 @@ static void the_sets_hold_what_they_are_told(void **state)
 
 static void foreign_changes_are_heard(void **state)
 {
-	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6, false};
 	struct fw_tables tables = {.choices = &choice, .choices_count = 1};
 	struct fw_postnat *postnat, *other;
 	struct fw_err err = {""};
@@ -457,6 +481,42 @@ static void foreign_changes_are_heard(void **state)
 	fw_nft_close(&stranger);
 }
 
+/* The table stands while the node is in Audit, and asks nobody; also what the daemon before left.
+ */
+static void an_empty_table_goes_when_nothing_needs_it(void **state)
+{
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6, false};
+	struct fw_tables tables = {.choices = &choice, .choices_count = 1}, none = {0};
+	struct fw_postnat *postnat;
+	struct fw_err err = {""};
+	struct fw_nft stranger;
+
+	(void)state;
+	if (!as_root())
+		return;
+	assert_int_equal(fw_nft_open(&stranger, &err), 0);
+	for (int later = 0; later < 2; later++) {
+		assert_int_equal(fw_postnat_new(false, &postnat, &err), 0);
+		assert_int_equal(fw_postnat_join(postnat, &tables, false, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &tables, false, &err), 0);
+		assert_int_equal(fw_postnat_count(postnat), 1);
+		assert_int_equal(fw_postnat_join(postnat, &tables, true, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &tables, true, &err), 0);
+		assert_int_equal(fw_postnat_count(postnat), 0);
+		assert_int_equal(fw_postnat_check(&stranger, &err), 0);
+		if (later) {
+			fw_postnat_free(&postnat);
+			assert_int_equal(fw_postnat_new(false, &postnat, &err), 0);
+		}
+		assert_true(fw_postnat_stands(postnat));
+		assert_int_equal(fw_postnat_join(postnat, &none, true, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &none, true, &err), 0);
+		assert_true(fw_postnat_check(&stranger, &err) < 0);
+		fw_postnat_free(&postnat);
+	}
+	fw_nft_close(&stranger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +525,7 @@ int main(void)
 		cmocka_unit_test(audit_lets_all_but_firm_denies_pass),
 		cmocka_unit_test(the_sets_hold_what_they_are_told),
 		cmocka_unit_test(foreign_changes_are_heard),
+		cmocka_unit_test(an_empty_table_goes_when_nothing_needs_it),
 	};
 
 	return cmocka_run_group_tests_name("judged after DNAT", tests, NULL, NULL);
