@@ -97,27 +97,36 @@ struct subject *fw_choices_subject(const struct choosing *c, uint32_t index)
 	return NULL;
 }
 
-/* The rows are in the order of the virtual addresses, one for each that is another. */
-static int list_services(struct choosing *c)
+struct service fw_choices_service(const struct choosing *c, uint32_t number, size_t first_vip)
 {
 	const struct fw_vip *vips = c->compiler->vips.items;
-	size_t at = 0, next = 0;
+	const struct fw_service_row *row = &c->tables->services[number];
+	struct service service = {.row = number, .first_vip = first_vip, .end_vip = first_vip};
+
+	while (service.end_vip < c->compiler->vips.count &&
+	       vips[service.end_vip].port == row->port &&
+	       vips[service.end_vip].protocol == row->protocol &&
+	       fw_ip_equal(&vips[service.end_vip].ip, &row->ip))
+		service.end_vip++;
+	return service;
+}
+
+static int list_services(struct choosing *c)
+{
+	size_t vip = 0;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < c->tables->services_count; i++, at = next) {
-		const struct fw_service_row *row = &c->tables->services[i];
+	for (uint32_t i = 0; !r && i < c->tables->services_count; i++) {
+		struct service service = fw_choices_service(c, i, vip);
 
-		while (next < c->compiler->vips.count && vips[next].port == row->port &&
-		       vips[next].protocol == row->protocol &&
-		       fw_ip_equal(&vips[next].ip, &row->ip))
-			next++;
-		if (row->group_count < 2)
+		vip = service.end_vip;
+		if (c->tables->services[i].group_count < 2)
 			continue;
 		r = FW_ROOM(&c->services, 1);
 		if (!r)
-			c->services.items[c->services.count++] = (struct service){
-				.row = (uint32_t)i, .first_vip = at, .end_vip = next};
+			c->services.items[c->services.count++] = service;
 	}
+	c->several = c->services.count;
 	return r;
 }
 
@@ -179,11 +188,13 @@ static int list_backend(struct choosing *c, struct service *service, struct fw_b
 	return r;
 }
 
-static int list_backends(struct choosing *c, struct service *service)
+int fw_choices_list_backends(struct choosing *c, struct service *service)
 {
 	size_t kind;
 	int r = 0;
 
+	if (service->done)
+		return 0;
 	service->done = true;
 	service->first = c->listed.count;
 	service->first_kind = c->kinds.count;
@@ -242,18 +253,20 @@ static bool agrees(const struct choosing *c, const struct fw_service_row *row, u
 	return true;
 }
 
-/* Of these backends, or of one that nobody lists: it would have the ports of one of these. */
-static bool denies_firmly(const struct choosing *c, uint32_t subject, const struct service *service,
-			  size_t answers)
+bool fw_choices_deny_firmly(const struct choosing *c, uint32_t subject,
+			    const struct service *service, size_t answers)
 {
 	uint8_t protocol = c->tables->services[service->row].protocol;
 	bool firm = false;
 
-	for (size_t i = 0; i < service->kind_count && !firm; i++)
-		firm = c->answers.items[answers + i].firm ||
-		       ask(c, subject, FW_TABLES_UNKNOWN_POD, protocol,
-			   c->kinds.items[service->first_kind + i].port)
-			       .firm;
+	for (size_t i = 0; i < service->kind_count && !firm; i++) {
+		uint16_t port = c->kinds.items[service->first_kind + i].port;
+		uint32_t decision =
+			fw_tables_decide(c->tables, subject, FW_EGRESS, FW_TABLES_UNKNOWN_POD,
+					 FW_RANGE_KEY(protocol, port));
+
+		firm = c->answers.items[answers + i].firm || c->tables->decisions[decision].firm;
+	}
 	return firm;
 }
 
@@ -263,7 +276,7 @@ static int consider(struct choosing *c, struct subject *subject, uint32_t number
 	struct service *service = &c->services.items[number];
 	const struct fw_service_row *row = &c->tables->services[service->row];
 	size_t from = c->answers.count, allowed = 0;
-	int r = service->done ? 0 : list_backends(c, service);
+	int r = fw_choices_list_backends(c, service);
 
 	if (!r)
 		r = FW_ROOM(&c->answers, service->kind_count);
@@ -283,11 +296,11 @@ static int consider(struct choosing *c, struct subject *subject, uint32_t number
 		c->answers.count = from;
 		return 0;
 	}
-	c->candidates.items[c->candidates.count++] =
-		(struct candidate){.service = number,
-				   .answers = from,
-				   .firm = denies_firmly(c, subject->index, service, from)};
-	service->asked = true;
+	c->candidates.items[c->candidates.count++] = (struct candidate){
+		.service = number,
+		.answers = from,
+		.firm = fw_choices_deny_firmly(c, subject->index, service, from)};
+	service->differs = service->asked = true;
 	service->pairs[0] += subject->sources[0];
 	service->pairs[1] += subject->sources[1];
 	return 0;
@@ -373,6 +386,19 @@ static void choosing_done(struct choosing *c)
 	free(c->candidates.items);
 	free(c->answers.items);
 	free(c->program.items);
+	free(c->owns.items);
+}
+
+/* Some pod of this node may not reach everybody. */
+static bool denies(const struct choosing *c)
+{
+	const struct fw_tables *t = c->tables;
+	bool found = c->subjects.count;
+
+	for (size_t i = 0; i < t->subjects_count && !found; i++)
+		found = t->decisions[t->subjects[i].otherwise[FW_EGRESS]].verdict !=
+			FW_VERDICT_ALLOW;
+	return found;
 }
 
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
@@ -381,15 +407,17 @@ int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
 	struct choosing c = {.compiler = compiler, .tables = tables};
 	int r = list_services(&c);
 
-	if (!r && c.services.count)
+	if (!r && tables->services_count)
 		r = list_subjects(&c);
-	if (!r && c.subjects.count)
-		r = tie_services(&c);
-	if (!r && c.subjects.count)
+	if (!r && tables->services_count && denies(&c))
 		r = gather(&c, model);
-	if (!r && c.sources.count)
+	if (!r && c.sources.count && c.services.count && c.subjects.count)
+		r = tie_services(&c);
+	if (!r && c.ties.count)
 		r = ask_subjects(&c);
-	if (!r && c.candidates.count)
+	if (!r && c.sources.count)
+		r = fw_choices_own(&c);
+	if (!r && (c.candidates.count || c.owns.count))
 		r = fw_choices_tell(&c);
 	choosing_done(&c);
 	return r;

@@ -29,6 +29,7 @@ static void admit(struct choosing *c)
 			       choices + pairs > FW_CHOICES_MAX ||
 			       backends + pairs * service->count > FW_BACKENDS_MAX;
 		row->exact = !row->crowded;
+		row->differs = service->differs;
 		choices += row->exact ? pairs : 0;
 		backends += row->exact ? pairs * service->count : 0;
 	}
@@ -146,6 +147,58 @@ static void settle(struct fw_tables *t, size_t choices, size_t backends)
 	t->backends_count = kept;
 }
 
+/* The pod's place in the tables, which is the one in the list. */
+static uint32_t pod_of(const struct choosing *c, const struct fw_member *member)
+{
+	uint32_t pod = 0;
+
+	while (c->compiler->locals.items[pod] != member)
+		pod++;
+	return pod;
+}
+
+static int compare_owns(const void *left, const void *right)
+{
+	const struct fw_own_row *a = left, *b = right;
+
+	if (a->service != b->service)
+		return a->service < b->service ? -1 : 1;
+	return (a->pod > b->pod) - (a->pod < b->pod);
+}
+
+static int tell_owns(struct choosing *c)
+{
+	struct fw_tables *t = c->tables;
+
+	t->owns = malloc((c->owns.count + 1) * sizeof(*t->owns));
+	if (!t->owns)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->owns.count; i++) {
+		const struct own *own = &c->owns.items[i];
+		uint32_t row = c->services.items[own->candidate.service].row;
+
+		if (t->services[row].exact)
+			t->owns[t->owns_count++] =
+				(struct fw_own_row){.service = row, .pod = pod_of(c, own->member)};
+	}
+	qsort(t->owns, t->owns_count, sizeof(*t->owns), compare_owns);
+	return 0;
+}
+
+static int tell_source(struct choosing *c, const struct source *source)
+{
+	const struct subject *subject = fw_choices_subject(c, source->subject);
+	int r = 0;
+
+	for (size_t i = 0; !r && subject && i < subject->count; i++)
+		r = tell(c, source, &c->candidates.items[subject->first + i]);
+	for (size_t i = 0; !r && i < c->owns.count; i++) {
+		if (c->owns.items[i].member == source->member && !c->owns.items[i].is_candidate)
+			r = tell(c, source, &c->owns.items[i].candidate);
+	}
+	return r;
+}
+
 static int tell_all(struct choosing *c)
 {
 	struct fw_tables *t = c->tables;
@@ -157,11 +210,7 @@ static int tell_all(struct choosing *c)
 		for (end = i; !r && end < c->sources.count &&
 			      fw_ip_equal(&c->sources.items[i].ip, &c->sources.items[end].ip);
 		     end++) {
-			const struct source *source = &c->sources.items[end];
-			const struct subject *subject = fw_choices_subject(c, source->subject);
-
-			for (size_t k = 0; !r && subject && k < subject->count; k++)
-				r = tell(c, source, &c->candidates.items[subject->first + k]);
+			r = tell_source(c, &c->sources.items[end]);
 		}
 		if (!r)
 			settle(t, choices, backends);
@@ -171,6 +220,9 @@ static int tell_all(struct choosing *c)
 
 int fw_choices_tell(struct choosing *c)
 {
+	int r;
+
 	admit(c);
-	return tell_all(c);
+	r = tell_all(c);
+	return r ? r : tell_owns(c);
 }

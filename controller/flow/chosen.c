@@ -93,8 +93,12 @@ void fw_flows_choose(struct fw_flows *flows, const struct fw_event *event,
 		fw_intern_drop(flows->interns, kept->atom[FW_KEPT_SERVICE]);
 		kept->atom[FW_KEPT_SERVICE] =
 			fw_who_backend(flows->who, event->service, &choice->backend);
-		if (choice->decision)
+		if (choice->itself) {
+			fw_intern_drop(flows->interns, kept->atom[FW_KEPT_RULE]);
+			fw_flows_decide(flows, kept, FW_DECISION_ALLOW | FW_DECIDED_DEFAULT);
+		} else if (choice->decision) {
 			decide(flows, choice, kept);
+		}
 	}
 	if (kept->verdict != FW_VERDICT_DENY)
 		return;

@@ -88,6 +88,7 @@ struct fw_choice {
 	struct fw_ip backend;
 	uint16_t port;
 	bool allowed;
+	bool itself;				/* the pod's own address: allowed by no rule */
 	bool audited;				/* denied, and the node lets it pass */
 	const struct fw_decision_row *decision; /* by tables that are valid until the next call */
 };

@@ -40,6 +40,10 @@ static void judge(const struct fw_agent *agent, const struct fw_choice_question 
 	const struct fw_decision_row *row;
 	struct fw_answer answer;
 
+	if (fw_ip_equal(&choice->backend, &question->pod)) { /* edge case 35 */
+		choice->itself = choice->allowed = true;
+		return;
+	}
 	asked.subject = agent->tables ? subject_at(agent, question->slot) : UINT32_MAX;
 	if (asked.subject == UINT32_MAX)
 		return;
@@ -48,8 +52,7 @@ static void judge(const struct fw_agent *agent, const struct fw_choice_question 
 		return;
 	row = &agent->tables->decisions[answer.decision];
 	choice->decision = row;
-	choice->allowed = row->verdict == FW_VERDICT_ALLOW ||
-			  fw_ip_equal(&choice->backend, &question->pod); /* edge case 35 */
+	choice->allowed = row->verdict == FW_VERDICT_ALLOW;
 }
 
 /* A node in Audit lets it pass, unless the chain has a reason not to. */
