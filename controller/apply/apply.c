@@ -246,34 +246,41 @@ static int compare_pod(const void *key, const void *row)
 	return order ? order : strcmp(endpoint->name, pod->name);
 }
 
-/* The subject of each endpoint: an index of the tables, UINT32_MAX while its pod is not known. */
-static uint32_t *subjects_of(const struct fw_tables *tables,
-			     const struct fw_apply_endpoint *endpoints, size_t count)
+/* The pod of each endpoint: an index of the tables, UINT32_MAX while it is not known. */
+static uint32_t *pods_of(const struct fw_tables *tables, const struct fw_apply_endpoint *endpoints,
+			 size_t count)
 {
-	uint32_t *subjects = calloc(count + 1, sizeof(*subjects));
+	uint32_t *pods = calloc(count + 1, sizeof(*pods));
 
-	for (size_t i = 0; subjects && i < count; i++) {
+	for (size_t i = 0; pods && i < count; i++) {
 		const struct fw_pod_row *pod = NULL;
 
 		if (endpoints[i].namespace && tables->pods_count)
 			pod = bsearch(&endpoints[i], tables->pods, tables->pods_count, sizeof(*pod),
 				      compare_pod);
-		subjects[i] = pod ? pod->subject : UINT32_MAX;
+		pods[i] = pod ? (uint32_t)(pod - tables->pods) : UINT32_MAX;
 	}
-	return subjects;
+	return pods;
 }
 
 struct change {
 	struct fw_cells_plan plan;
 	struct fw_peers_plan peers;
-	uint32_t *subjects; /* by endpoint */
+	uint32_t *pods; /* by endpoint */
 };
 
 static void change_done(struct change *change)
 {
 	fw_cells_plan_done(&change->plan);
 	fw_peers_plan_done(&change->peers);
-	free(change->subjects);
+	free(change->pods);
+}
+
+static uint32_t subject_of(const struct change *change, size_t endpoint)
+{
+	uint32_t pod = change->pods[endpoint];
+
+	return pod == UINT32_MAX ? UINT32_MAX : change->plan.tables->pods[pod].subject;
 }
 
 static int plan_subjects(struct fw_apply *apply, struct change *change, size_t count)
@@ -281,7 +288,7 @@ static int plan_subjects(struct fw_apply *apply, struct change *change, size_t c
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		uint32_t subject = change->subjects[i];
+		uint32_t subject = subject_of(change, i);
 
 		if (subject == UINT32_MAX || change->plan.subject[subject] ||
 		    change->plan.locked[subject][0])
@@ -296,16 +303,17 @@ static int make_plan(struct fw_apply *apply, const struct fw_tables *tables,
 		     const struct fw_apply_endpoint *endpoints, size_t count, struct change *change,
 		     struct fw_err *err)
 {
+	struct fw_peers_local local = {.endpoints = endpoints, .count = count};
 	int r;
 
-	change->subjects = subjects_of(tables, endpoints, count);
-	if (!change->subjects)
+	local.pods = change->pods = pods_of(tables, endpoints, count);
+	if (!change->pods)
 		return fw_err_errno(err, -ENOMEM, "planning the change");
 	r = fw_cells_begin(&apply->cells, tables, &change->plan);
 	if (r == 0)
 		r = plan_subjects(apply, change, count);
 	if (r == 0)
-		r = fw_peers_plan(&apply->peers, &change->plan, &apply->names, apply->exact,
+		r = fw_peers_plan(&apply->peers, &change->plan, &apply->names, &local, apply->exact,
 				  &change->peers);
 	if (r == 0)
 		r = fw_carry(&apply->cells, &change->plan, &apply->peers, &change->peers);
@@ -334,7 +342,7 @@ static int flip_endpoints(struct fw_apply *apply, const struct change *change,
 
 	fw_flip_begin(&apply->flip);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		uint32_t subject = change->subjects[i];
+		uint32_t subject = subject_of(change, i);
 		struct fw_flip_target target = {.state = FW_EP_ISOLATED, .locked = ""};
 
 		if (subject != UINT32_MAX && change->plan.locked[subject][0]) {

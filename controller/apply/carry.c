@@ -136,6 +136,17 @@ static int moves_of_prefixes(const struct fw_cells *cells, const struct fw_peers
 	return r;
 }
 
+/* Kinds of backends; pods that stand for themselves come after them. */
+static uint32_t kinds_of(const struct fw_service *row)
+{
+	uint32_t kinds = 0;
+
+	while (kinds < row->count && kinds < FW_SERVICE_GROUPS &&
+	       !(row->group[kinds].flags & FW_GROUP_OWN))
+		kinds++;
+	return kinds;
+}
+
 /* A service whose groups are the same but for their classes. */
 static int moves_of_services(const struct fw_cells *cells, const struct fw_peers *peers,
 			     const struct fw_row_diff *diff, struct moves *moves)
@@ -144,11 +155,13 @@ static int moves_of_services(const struct fw_cells *cells, const struct fw_peers
 
 	for (size_t i = 0; r == 0 && i < diff->change.count; i++) {
 		struct fw_service old, new;
+		uint32_t kinds;
 
 		memcpy(&new, fw_row_value(&diff->change, i), sizeof(new));
 		memcpy(&old, fw_row_set_find(&peers->services, fw_row_key(&diff->change, i)),
 		       sizeof(old));
-		for (uint32_t g = 0; r == 0 && old.count == new.count &&g < new.count; g++)
+		kinds = kinds_of(&new);
+		for (uint32_t g = 0; r == 0 && kinds_of(&old) == kinds && g < kinds; g++)
 			if (old.group[g].port == new.group[g].port &&
 			    old.group[g].flags == new.group[g].flags)
 				r = add_move(cells, moves, old.group[g].peer_class,

@@ -66,8 +66,10 @@ static int adopt_services(struct fw_cells *cells, struct fw_names *names,
 
 		memcpy(&row, fw_row_value(set, i), sizeof(row));
 		fw_names_skip_service(names, row.id);
-		for (uint32_t g = 0; r == 0 && g < row.count && g < FW_SERVICE_GROUPS; g++)
-			r = adopt_class(cells, row.group[g].peer_class);
+		for (uint32_t g = 0; r == 0 && g < row.count && g < FW_SERVICE_GROUPS; g++) {
+			if (!(row.group[g].flags & FW_GROUP_OWN))
+				r = adopt_class(cells, row.group[g].peer_class);
+		}
 	}
 	return r;
 }
@@ -119,9 +121,9 @@ static int want_prefixes(const struct fw_cells_plan *plan, struct fw_row_set *se
 static void want_groups(const struct fw_cells_plan *plan, const struct fw_service_row *from,
 			bool exact, struct fw_service *row)
 {
-	bool leaving = from->exact ? exact : !from->crowded;
+	bool leaving = exact || !from->differs;
 
-	if (from->exact && exact)
+	if (exact)
 		row->flags = FW_SERVICE_EXACT;
 	for (uint32_t g = 0; g < from->group_count && g < FW_SERVICE_GROUPS; g++) {
 		if (from->group[g].leaving && !leaving)
@@ -133,10 +135,31 @@ static void want_groups(const struct fw_cells_plan *plan, const struct fw_servic
 	}
 }
 
-static int want_services(const struct fw_cells_plan *plan, struct fw_names *names, bool exact,
-			 struct fw_row_set *set)
+/* Every sandbox of the pods that stand behind service `number`, beginning at *own; as many as fit.
+ */
+static void want_owns(const struct fw_tables *tables, const struct fw_peers_local *local,
+		      uint32_t number, bool exact, size_t *own, struct fw_service *row)
+{
+	for (; *own < tables->owns_count && tables->owns[*own].service == number; (*own)++) {
+		for (size_t i = 0; exact && i < local->count; i++) {
+			uint64_t owner = local->endpoints[i].owner;
+
+			if (local->pods[i] != tables->owns[*own].pod || !owner ||
+			    row->count == FW_SERVICE_GROUPS)
+				continue;
+			row->group[row->count++] =
+				(struct fw_service_group){.peer_class = (uint32_t)owner,
+							  .port = (uint16_t)(owner >> 32),
+							  .flags = FW_GROUP_OWN};
+		}
+	}
+}
+
+static int want_services(const struct fw_cells_plan *plan, struct fw_names *names,
+			 const struct fw_peers_local *local, bool exact, struct fw_row_set *set)
 {
 	const struct fw_tables *tables = plan->tables;
+	size_t own = 0;
 	int r = fw_row_set_reserve(set, tables->services_count);
 
 	for (size_t i = 0; r == 0 && i < tables->services_count; i++) {
@@ -146,7 +169,8 @@ static int want_services(const struct fw_cells_plan *plan, struct fw_names *name
 
 		memcpy(key.addr, from->ip.b, sizeof(key.addr));
 		r = fw_names_service(names, from, &row.id);
-		want_groups(plan, from, exact, &row);
+		want_groups(plan, from, from->exact && exact, &row);
+		want_owns(tables, local, (uint32_t)i, from->exact && exact, &own, &row);
 		if (r == 0)
 			r = fw_row_set_add(set, &key, &row);
 	}
@@ -316,7 +340,7 @@ static int plan_diffs(const struct fw_peers *peers, struct fw_peers_plan *plan)
 }
 
 int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
-		  bool exact, struct fw_peers_plan *ret_peers)
+		  const struct fw_peers_local *local, bool exact, struct fw_peers_plan *ret_peers)
 {
 	int r;
 
@@ -328,7 +352,7 @@ int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_
 	if (r == 0)
 		r = want_prefixes(plan, &ret_peers->prefixes);
 	if (r == 0)
-		r = want_services(plan, names, exact, &ret_peers->services);
+		r = want_services(plan, names, local, exact, &ret_peers->services);
 	if (r == 0)
 		r = plan_diffs(peers, ret_peers);
 	if (r == 0) {

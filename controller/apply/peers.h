@@ -28,6 +28,13 @@ void fw_peers_done(struct fw_peers *peers);
 /* Reads the maps back and tells `cells` which classes are in use. */
 int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_names *names,
 		   struct fw_err *err);
+/* Which pod of the tables each endpoint has; UINT32_MAX for none that they know. */
+struct fw_peers_local {
+	const struct fw_apply_endpoint *endpoints;
+	const uint32_t *pods;
+	size_t count;
+};
+
 /*
  * Plans. Prefixes that do not fit lock the subjects with cells for their classes (in `plan`);
  * addresses that do not fit stay in the class of their prefix, those of services last of all, and
@@ -35,7 +42,7 @@ int fw_peers_adopt(struct fw_peers *peers, struct fw_cells *cells, struct fw_nam
  * plan->problem says so. `exact`: the chain after DNAT has every choice of the tables.
  */
 int fw_peers_plan(struct fw_peers *peers, struct fw_cells_plan *plan, struct fw_names *names,
-		  bool exact, struct fw_peers_plan *ret_peers);
+		  const struct fw_peers_local *local, bool exact, struct fw_peers_plan *ret_peers);
 void fw_peers_plan_done(struct fw_peers_plan *plan);
 bool fw_peers_differ(const struct fw_peers_plan *plan);
 int fw_peers_write(struct fw_peers *peers, struct fw_peers_plan *plan, struct fw_apply_stats *stats,

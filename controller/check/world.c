@@ -116,16 +116,33 @@ static bool differs(const struct fw_said *said)
 	return said->decision == (FW_SAID_BUILTIN | FW_DECIDED_SERVICE_DIFFERS);
 }
 
-/* As the programs: what differs passes to the chain where this knows every pod of the service. */
-static bool passes(const struct fw_world *world, const struct fw_end *end,
-		   const struct fw_said *said)
+/* Edge case 35: the pod stands behind the service, and may reach no other of its backends. */
+static bool is_own(const struct fw_world *world, const struct fw_end *end, uint32_t service)
+{
+	const struct fw_tables *t = world->tables;
+
+	for (size_t i = 0; i < t->owns_count; i++) {
+		const struct fw_pod_row *pod = &t->pods[t->owns[i].pod];
+
+		if (t->owns[i].service == service &&
+		    !strcmp(pod->namespace, end->pod->object.namespace) &&
+		    !strcmp(pod->name, end->pod->object.name))
+			return t->services[service].state == FW_SERVICE_RESOLVED || end->live;
+	}
+	return false;
+}
+
+/* As the programs: passed on to the chain where this knows every pod of the service. */
+static bool is_left_to_chain(const struct fw_world *world, const struct fw_end *end,
+			     const struct fw_said *said)
 {
 	struct fw_answer answer;
 
-	if (!differs(said))
-		return said->verdict == FW_VERDICT_ALLOW;
 	ask(world, end, false, &answer);
-	return answer.service != UINT32_MAX && world->tables->services[answer.service].exact;
+	if (answer.service == UINT32_MAX || !world->tables->services[answer.service].exact)
+		return false;
+	return differs(said) ||
+	       (said->verdict != FW_VERDICT_ALLOW && is_own(world, end, answer.service));
 }
 
 bool fw_world_chosen(const struct fw_world *world, const struct fw_end *end,
@@ -139,10 +156,11 @@ bool fw_world_chosen(const struct fw_world *world, const struct fw_end *end,
 							 .backend_port = backend->port,
 							 .protocol = end->protocol};
 	enum fw_postnat_verdict chain = fw_postnat_rows_judge(&world->postnat, &connection);
+	bool left = is_left_to_chain(world, end, said);
 	struct fw_end behind = *end;
 	struct fw_said own;
 
-	if (!passes(world, end, said) || (!differs(said) && chain != FW_POSTNAT_DROP))
+	if (!left && (said->verdict != FW_VERDICT_ALLOW || chain != FW_POSTNAT_DROP))
 		return false;
 	*ret_said = *said;
 	ret_said->verdict = chain == FW_POSTNAT_DROP ? FW_VERDICT_DENY : FW_VERDICT_ALLOW;

@@ -224,16 +224,30 @@ static char *explain_unsure(const struct fw_service_row *row)
 	return text;
 }
 
+static char *explain_own_full(const struct fw_service_row *row)
+{
+	char ip[FW_IP_TEXT], *text = NULL;
+
+	if (asprintf(&text,
+		     "port \"%s\" at %s: more than %u kinds of backends, and pods here that may "
+		     "reach themselves only: the other such pods are denied",
+		     row->port_name, fw_ip_format(&row->ip, ip), FW_SERVICE_GROUPS) < 0)
+		return NULL;
+	return text;
+}
+
 static char *explain_service(const struct fw_service_row *row)
 {
 	if (row->state == FW_SERVICE_WIDE)
 		return explain_wide(row);
-	return row->crowded ? explain_crowded(row) : explain_unsure(row);
+	if (row->crowded)
+		return explain_crowded(row);
+	return row->unsure ? explain_unsure(row) : explain_own_full(row);
 }
 
 static bool is_problem(const struct fw_service_row *row)
 {
-	return row->state == FW_SERVICE_WIDE || row->crowded || row->unsure;
+	return row->state == FW_SERVICE_WIDE || row->crowded || row->unsure || row->own_full;
 }
 
 static int emit_problems(struct fw_compiler *compiler, struct fw_tables *tables)
@@ -302,6 +316,7 @@ void fw_tables_free(struct fw_tables **tables)
 	free(t->services);
 	free(t->choices);
 	free(t->backends);
+	free(t->owns);
 	free(t->pods);
 	free(t->problems);
 	fw_arena_free(&t->arena);

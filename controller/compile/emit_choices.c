@@ -1,92 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may reach some backends of a service and not others. In: tables with subjects and services,
- * and the addresses of this node's pods. Out: choices (pod, service port) and backends (pod,
- * backend port, allowed), for the judgement after DNAT; a service row is marked exact when all its
- * pairs stand in them. A pair that all backends agree about is left to the service's row.
- *
- * The addresses are those that a pod may send from: its sandboxes' and its own. Where two pods have
- * one address, a backend is allowed when both may reach it. Edge cases 24, 34 and 35: leaving
- * backends are asked about, too, and no pod is kept from itself.
+ * and the addresses of this node's pods. Out: by subject, the services that it differs about, and
+ * what it says of each kind of their backends; tell_choices.c makes rows of that. A pair that all
+ * backends agree about is left to the service's row.
  *
  * Asked by subject, then told by address: most subjects say the same of all kinds of a service's
  * backends, which is seen from the programs without looking into them. A subject is asked about
- * services only where it says of a class something else than of the outside.
+ * services only where it says of a class something else than of the outside. Edge cases 24 and 34:
+ * leaving backends are asked about, too.
  */
 #include <string.h>
 
-#include "compile/stages.h"
+#include "compile/choices.h"
 
-#define KINDS_MAX                                                                                  \
-	256u /* (class, port) of one service's backends; more: denied where they differ            \
-	      */
 #define NONE UINT32_MAX
-
-struct source {
-	struct fw_ip ip;
-	uint32_t subject;
-	const struct fw_member *member;
-};
-
-struct listed {
-	struct fw_ip ip;
-	uint16_t port;
-	uint32_t kind;
-};
-
-struct kind {
-	uint32_t class;
-	uint16_t port;
-};
-
-/* A service row whose backends were listed. */
-struct service {
-	uint32_t row;
-	size_t first_vip, end_vip;
-	bool done;		       /* listed */
-	size_t first, count;	       /* into listed */
-	size_t first_kind, kind_count; /* into kinds */
-	size_t pairs[2];	       /* by family: who asks */
-	uint32_t turn;		       /* the subject that last considered it, counted from 1 */
-	bool asked;
-};
-
-/* A class, and a service of which it is a kind of backends. */
-struct tie {
-	uint32_t class, service;
-};
-
-/* A subject that differs about a service; `answers` into answers, one for each kind. */
-struct answer {
-	bool allowed, firm;
-};
-
-struct candidate {
-	uint32_t service;
-	size_t answers;
-};
-
-struct subject {
-	uint32_t index;
-	size_t sources[2];   /* by family */
-	size_t first, count; /* into candidates */
-};
-
-struct choosing {
-	struct fw_compiler *compiler;
-	struct fw_tables *tables;
-	FW_LIST(struct source) sources;	  /* by address */
-	FW_LIST(struct subject) subjects; /* with cells for egress, by index */
-	FW_LIST(struct service) services; /* of several kinds, by row */
-	FW_LIST(struct tie) ties;
-	FW_LIST(uint32_t) always; /* services whose row does not tell all, or with several ports */
-	FW_LIST(struct listed) listed;
-	FW_LIST(struct kind) kinds;
-	FW_LIST(struct candidate) candidates;
-	FW_LIST(struct answer) answers;
-	FW_LIST(uint32_t) program; /* by class, of the subject in hand; NONE: as its default */
-	size_t choices_cap, backends_cap;
-};
 
 static int add_source(struct choosing *c, const struct fw_ip *ip, const struct fw_member *member)
 {
@@ -152,7 +80,7 @@ static int list_subjects(struct choosing *c)
 	return r;
 }
 
-static struct subject *find_subject(const struct choosing *c, uint32_t index)
+struct subject *fw_choices_subject(const struct choosing *c, uint32_t index)
 {
 	size_t low = 0, high = c->subjects.count;
 
@@ -169,27 +97,36 @@ static struct subject *find_subject(const struct choosing *c, uint32_t index)
 	return NULL;
 }
 
-/* The rows are in the order of the virtual addresses, one for each that is another. */
-static int list_services(struct choosing *c)
+struct service fw_choices_service(const struct choosing *c, uint32_t number, size_t first_vip)
 {
 	const struct fw_vip *vips = c->compiler->vips.items;
-	size_t at = 0, next = 0;
+	const struct fw_service_row *row = &c->tables->services[number];
+	struct service service = {.row = number, .first_vip = first_vip, .end_vip = first_vip};
+
+	while (service.end_vip < c->compiler->vips.count &&
+	       vips[service.end_vip].port == row->port &&
+	       vips[service.end_vip].protocol == row->protocol &&
+	       fw_ip_equal(&vips[service.end_vip].ip, &row->ip))
+		service.end_vip++;
+	return service;
+}
+
+static int list_services(struct choosing *c)
+{
+	size_t vip = 0;
 	int r = 0;
 
-	for (size_t i = 0; !r && i < c->tables->services_count; i++, at = next) {
-		const struct fw_service_row *row = &c->tables->services[i];
+	for (uint32_t i = 0; !r && i < c->tables->services_count; i++) {
+		struct service service = fw_choices_service(c, i, vip);
 
-		while (next < c->compiler->vips.count && vips[next].port == row->port &&
-		       vips[next].protocol == row->protocol &&
-		       fw_ip_equal(&vips[next].ip, &row->ip))
-			next++;
-		if (row->group_count < 2)
+		vip = service.end_vip;
+		if (c->tables->services[i].group_count < 2)
 			continue;
 		r = FW_ROOM(&c->services, 1);
 		if (!r)
-			c->services.items[c->services.count++] = (struct service){
-				.row = (uint32_t)i, .first_vip = at, .end_vip = next};
+			c->services.items[c->services.count++] = service;
 	}
+	c->several = c->services.count;
 	return r;
 }
 
@@ -251,11 +188,13 @@ static int list_backend(struct choosing *c, struct service *service, struct fw_b
 	return r;
 }
 
-static int list_backends(struct choosing *c, struct service *service)
+int fw_choices_list_backends(struct choosing *c, struct service *service)
 {
 	size_t kind;
 	int r = 0;
 
+	if (service->done)
+		return 0;
 	service->done = true;
 	service->first = c->listed.count;
 	service->first_kind = c->kinds.count;
@@ -314,13 +253,30 @@ static bool agrees(const struct choosing *c, const struct fw_service_row *row, u
 	return true;
 }
 
+bool fw_choices_deny_firmly(const struct choosing *c, uint32_t subject,
+			    const struct service *service, size_t answers)
+{
+	uint8_t protocol = c->tables->services[service->row].protocol;
+	bool firm = false;
+
+	for (size_t i = 0; i < service->kind_count && !firm; i++) {
+		uint16_t port = c->kinds.items[service->first_kind + i].port;
+		uint32_t decision =
+			fw_tables_decide(c->tables, subject, FW_EGRESS, FW_TABLES_UNKNOWN_POD,
+					 FW_RANGE_KEY(protocol, port));
+
+		firm = c->answers.items[answers + i].firm || c->tables->decisions[decision].firm;
+	}
+	return firm;
+}
+
 /* A candidate when the subject may reach some of all the listed backends and not others. */
 static int consider(struct choosing *c, struct subject *subject, uint32_t number)
 {
 	struct service *service = &c->services.items[number];
 	const struct fw_service_row *row = &c->tables->services[service->row];
 	size_t from = c->answers.count, allowed = 0;
-	int r = service->done ? 0 : list_backends(c, service);
+	int r = fw_choices_list_backends(c, service);
 
 	if (!r)
 		r = FW_ROOM(&c->answers, service->kind_count);
@@ -340,9 +296,11 @@ static int consider(struct choosing *c, struct subject *subject, uint32_t number
 		c->answers.count = from;
 		return 0;
 	}
-	c->candidates.items[c->candidates.count++] =
-		(struct candidate){.service = number, .answers = from};
-	service->asked = true;
+	c->candidates.items[c->candidates.count++] = (struct candidate){
+		.service = number,
+		.answers = from,
+		.firm = fw_choices_deny_firmly(c, subject->index, service, from)};
+	service->differs = service->asked = true;
 	service->pairs[0] += subject->sources[0];
 	service->pairs[1] += subject->sources[1];
 	return 0;
@@ -406,160 +364,13 @@ static int ask_subjects(struct choosing *c)
 		return r;
 	memset(c->program.items, 0xff, (c->tables->classes_count + 1) * sizeof(uint32_t));
 	for (size_t i = 0; i < c->sources.count; i++) {
-		struct subject *subject = find_subject(c, c->sources.items[i].subject);
+		struct subject *subject = fw_choices_subject(c, c->sources.items[i].subject);
 
 		if (subject)
 			subject->sources[fw_ip_is4(&c->sources.items[i].ip)]++;
 	}
 	for (size_t i = 0; !r && i < c->subjects.count; i++)
 		r = ask_subject(c, &c->subjects.items[i], &cell);
-	return r;
-}
-
-/* Whole services, as far as they fit. */
-static void admit(struct choosing *c)
-{
-	size_t choices = 0, backends = 0;
-
-	for (size_t i = 0; i < c->services.count; i++) {
-		struct service *service = &c->services.items[i];
-		struct fw_service_row *row = &c->tables->services[service->row];
-		size_t pairs = service->pairs[fw_ip_is4(&row->ip)];
-
-		if (!service->asked || !pairs)
-			continue;
-		row->crowded = service->kind_count > KINDS_MAX ||
-			       choices + pairs > FW_CHOICES_MAX ||
-			       backends + pairs * service->count > FW_BACKENDS_MAX;
-		row->exact = !row->crowded;
-		choices += row->exact ? pairs : 0;
-		backends += row->exact ? pairs * service->count : 0;
-	}
-}
-
-/* Edge case 35. */
-static bool is_own(const struct source *source, const struct fw_ip *ip)
-{
-	for (size_t i = 0; i < source->member->pod->ip_count; i++) {
-		if (fw_ip_equal(&source->member->pod->ips[i], ip))
-			return true;
-	}
-	return fw_ip_equal(&source->ip, ip);
-}
-
-static int tell(struct choosing *c, const struct source *source, const struct candidate *candidate)
-{
-	const struct service *service = &c->services.items[candidate->service];
-	const struct fw_service_row *row = &c->tables->services[service->row];
-	struct fw_tables *t = c->tables;
-	int r;
-
-	if (!row->exact || fw_ip_is4(&source->ip) != fw_ip_is4(&row->ip))
-		return 0;
-	r = fw_grow((void **)&t->choices, &c->choices_cap, t->choices_count + 1,
-		    sizeof(*t->choices));
-	if (!r)
-		r = fw_grow((void **)&t->backends, &c->backends_cap,
-			    t->backends_count + service->count, sizeof(*t->backends));
-	if (r)
-		return r;
-	t->choices[t->choices_count++] = (struct fw_choice_row){.pod = source->ip,
-								.service = row->ip,
-								.port = row->port,
-								.protocol = row->protocol};
-	for (size_t i = 0; i < service->count; i++) {
-		const struct listed *listed = &c->listed.items[service->first + i];
-		struct answer answer = c->answers.items[candidate->answers + listed->kind];
-		bool allowed = answer.allowed || is_own(source, &listed->ip);
-
-		t->backends[t->backends_count++] =
-			(struct fw_backend_row){.pod = source->ip,
-						.backend = listed->ip,
-						.port = listed->port,
-						.protocol = row->protocol,
-						.allowed = allowed,
-						.firm = !allowed && answer.firm};
-	}
-	return 0;
-}
-
-static int compare_choices(const void *left, const void *right)
-{
-	const struct fw_choice_row *a = left, *b = right;
-	int order = fw_ip_compare(&a->service, &b->service);
-
-	if (!order)
-		order = (int)a->port - (int)b->port;
-	return order ? order : (int)a->protocol - (int)b->protocol;
-}
-
-int fw_backend_row_compare(const struct fw_backend_row *a, const struct fw_backend_row *b)
-{
-	int order = fw_ip_compare(&a->pod, &b->pod);
-
-	if (!order)
-		order = fw_ip_compare(&a->backend, &b->backend);
-	if (!order)
-		order = (int)a->port - (int)b->port;
-	return order ? order : (int)a->protocol - (int)b->protocol;
-}
-
-/* Of two answers to one question the stricter one comes first. */
-static int compare_backends(const void *left, const void *right)
-{
-	const struct fw_backend_row *a = left, *b = right;
-	int order = fw_backend_row_compare(a, b);
-
-	if (!order)
-		order = (int)a->allowed - (int)b->allowed;
-	return order ? order : (int)b->firm - (int)a->firm;
-}
-
-/* The rows of one address, from there on. */
-static void settle(struct fw_tables *t, size_t choices, size_t backends)
-{
-	size_t kept = choices;
-
-	if (t->choices_count > choices)
-		qsort(t->choices + choices, t->choices_count - choices, sizeof(*t->choices),
-		      compare_choices);
-	for (size_t i = choices; i < t->choices_count; i++) {
-		if (kept == choices || compare_choices(&t->choices[kept - 1], &t->choices[i]))
-			t->choices[kept++] = t->choices[i];
-	}
-	t->choices_count = kept;
-	kept = backends;
-	if (t->backends_count > backends)
-		qsort(t->backends + backends, t->backends_count - backends, sizeof(*t->backends),
-		      compare_backends);
-	for (size_t i = backends; i < t->backends_count; i++) {
-		if (kept == backends ||
-		    fw_backend_row_compare(&t->backends[kept - 1], &t->backends[i]))
-			t->backends[kept++] = t->backends[i];
-	}
-	t->backends_count = kept;
-}
-
-static int tell_all(struct choosing *c)
-{
-	struct fw_tables *t = c->tables;
-	int r = 0;
-
-	for (size_t i = 0, end; !r && i < c->sources.count; i = end) {
-		size_t choices = t->choices_count, backends = t->backends_count;
-
-		for (end = i; !r && end < c->sources.count &&
-			      fw_ip_equal(&c->sources.items[i].ip, &c->sources.items[end].ip);
-		     end++) {
-			const struct source *source = &c->sources.items[end];
-			const struct subject *subject = find_subject(c, source->subject);
-
-			for (size_t k = 0; !r && subject && k < subject->count; k++)
-				r = tell(c, source, &c->candidates.items[subject->first + k]);
-		}
-		if (!r)
-			settle(t, choices, backends);
-	}
 	return r;
 }
 
@@ -575,6 +386,19 @@ static void choosing_done(struct choosing *c)
 	free(c->candidates.items);
 	free(c->answers.items);
 	free(c->program.items);
+	free(c->owns.items);
+}
+
+/* Some pod of this node may not reach everybody. */
+static bool denies(const struct choosing *c)
+{
+	const struct fw_tables *t = c->tables;
+	bool found = c->subjects.count;
+
+	for (size_t i = 0; i < t->subjects_count && !found; i++)
+		found = t->decisions[t->subjects[i].otherwise[FW_EGRESS]].verdict !=
+			FW_VERDICT_ALLOW;
+	return found;
 }
 
 int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
@@ -583,18 +407,18 @@ int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
 	struct choosing c = {.compiler = compiler, .tables = tables};
 	int r = list_services(&c);
 
-	if (!r && c.services.count)
+	if (!r && tables->services_count)
 		r = list_subjects(&c);
-	if (!r && c.subjects.count)
-		r = tie_services(&c);
-	if (!r && c.subjects.count)
+	if (!r && tables->services_count && denies(&c))
 		r = gather(&c, model);
-	if (!r && c.sources.count)
+	if (!r && c.sources.count && c.services.count && c.subjects.count)
+		r = tie_services(&c);
+	if (!r && c.ties.count)
 		r = ask_subjects(&c);
-	if (!r && c.candidates.count) {
-		admit(&c);
-		r = tell_all(&c);
-	}
+	if (!r && c.sources.count)
+		r = fw_choices_own(&c);
+	if (!r && (c.candidates.count || c.owns.count))
+		r = fw_choices_tell(&c);
 	choosing_done(&c);
 	return r;
 }

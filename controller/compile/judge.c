@@ -96,8 +96,8 @@ uint32_t fw_tables_search(const struct fw_tables *tables, uint32_t program, uint
 	return otherwise;
 }
 
-static uint32_t decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
-		       uint32_t class, uint32_t key)
+uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
+			  uint32_t class, uint32_t key)
 {
 	const struct fw_cell_row *cell = find_cell(tables, subject, direction, class);
 	uint32_t otherwise = tables->subjects[subject].otherwise[direction];
@@ -178,13 +178,13 @@ static void judge_unasked(const struct fw_tables *tables, const struct fw_questi
 static void judge_groups(const struct fw_tables *tables, const struct fw_question *question,
 			 const struct fw_service_row *row, struct fw_answer *ret_answer)
 {
-	bool leaving = question->live && !row->crowded;
+	bool leaving = question->live && !(row->crowded && row->differs);
 	uint32_t first = NONE;
 
 	for (uint32_t i = 0; i < row->group_count && (leaving || !row->group[i].leaving); i++) {
 		uint32_t key = FW_RANGE_KEY(question->protocol, row->group[i].port);
-		uint32_t decision =
-			decide(tables, question->subject, FW_EGRESS, row->group[i].peer_class, key);
+		uint32_t decision = fw_tables_decide(tables, question->subject, FW_EGRESS,
+						     row->group[i].peer_class, key);
 
 		if (first == NONE)
 			first = decision;
@@ -239,8 +239,10 @@ void fw_tables_judge(const struct fw_tables *tables, const struct fw_question *q
 	    !question->chosen &&
 	    judge_service(tables, question, address->flags & FW_PEER_SHARED, ret_answer))
 		return;
-	answer_decision(tables, decide(tables, question->subject, question->direction, class, key),
-			ret_answer);
+	answer_decision(
+		tables,
+		fw_tables_decide(tables, question->subject, question->direction, class, key),
+		ret_answer);
 }
 
 uint32_t fw_tables_subject_of(const struct fw_tables *tables, const char *namespace,

@@ -297,7 +297,7 @@ static void print_choices(const struct fw_tables *tables, struct fw_buf *buf)
 				    fw_ip_format(&row->pod, pod),
 				    fw_ip_format(&row->service, other), row->port);
 		print_protocol(row->protocol, buf);
-		(void)fw_buf_printf(buf, "\n");
+		(void)fw_buf_printf(buf, "%s\n", row->firm ? ": firm" : "");
 	}
 	for (size_t i = 0; i < tables->backends_count; i++) {
 		const struct fw_backend_row *row = &tables->backends[i];
@@ -311,12 +311,28 @@ static void print_choices(const struct fw_tables *tables, struct fw_buf *buf)
 	}
 }
 
+static void print_owns(const struct fw_tables *tables, struct fw_buf *buf)
+{
+	char ip[FW_IP_TEXT];
+
+	for (size_t i = 0; i < tables->owns_count; i++) {
+		const struct fw_service_row *row = &tables->services[tables->owns[i].service];
+		const struct fw_pod_row *pod = &tables->pods[tables->owns[i].pod];
+
+		(void)fw_buf_printf(buf, "own %s/%s at %s %" PRIu16 "/", pod->namespace, pod->name,
+				    fw_ip_format(&row->ip, ip), row->port);
+		print_protocol(row->protocol, buf);
+		(void)fw_buf_printf(buf, "\n");
+	}
+}
+
 static void print_rest(const struct fw_tables *tables, struct fw_buf *buf)
 {
 	print_addresses(tables, buf);
 	for (size_t i = 0; i < tables->services_count; i++)
 		print_service(tables, &tables->services[i], buf);
 	print_choices(tables, buf);
+	print_owns(tables, buf);
 	for (size_t i = 0; i < tables->pods_count; i++) {
 		const struct fw_pod_row *row = &tables->pods[i];
 

@@ -109,5 +109,8 @@ int fw_emit_choices(struct fw_compiler *compiler, const struct fw_model *model,
 /* judge.c: the decision of a program for a FW_RANGE_KEY; `otherwise` where it holds none */
 uint32_t fw_tables_search(const struct fw_tables *tables, uint32_t program, uint32_t key,
 			  uint32_t otherwise);
+/* What a subject says of a class. */
+uint32_t fw_tables_decide(const struct fw_tables *tables, uint32_t subject, uint8_t direction,
+			  uint32_t class, uint32_t key);
 
 #endif

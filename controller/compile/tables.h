@@ -113,9 +113,11 @@ struct fw_service_row {
 	const char *namespace;
 	const char *name;
 	const char *port_name;
-	bool exact;   /* every pod that may reach only some of its backends stands in choices */
-	bool crowded; /* they did not fit: denied where its backends are judged differently */
-	bool unsure;  /* there may be other backends: one group is theirs, an unknown pod's */
+	bool differs;  /* some pod here may reach only some of its backends */
+	bool exact;    /* every such pod stands in choices, and those in owns */
+	bool crowded;  /* they did not fit: denied where its backends are judged differently */
+	bool unsure;   /* there may be other backends: one group is theirs, an unknown pod's */
+	bool own_full; /* more pods than fit should stand in owns: denied, as to every backend */
 	struct {
 		uint32_t peer_class;
 		uint16_t port;
@@ -125,13 +127,16 @@ struct fw_service_row {
 };
 
 /*
- * Addresses of this node's pods that may reach some of a service's backends and not others: what
- * they send there is judged after DNAT, by the backend that was chosen. Sorted, unique.
+ * Addresses of this node's pods that may reach some of a service's backends and not others (of
+ * which they may be one themselves): what they send there is judged after DNAT, by the backend that
+ * was chosen. Sorted, unique.
  */
 struct fw_choice_row {
 	struct fw_ip pod, service;
 	uint16_t port;
 	uint8_t protocol;
+	bool firm; /* some of what it may not reach there is denied also while the node is in Audit
+		    */
 };
 
 /* And the backends of those services, leaving ones included, on their own ports. Sorted, unique. */
@@ -141,6 +146,16 @@ struct fw_backend_row {
 	uint8_t protocol;
 	bool allowed;
 	bool firm; /* denied also while the node is in Audit */
+};
+
+/*
+ * A pod of this node that stands behind the service itself and may reach no other backend that a
+ * new connection gets (edge case 35); its choice is there, too. Sorted, unique; with the groups of
+ * an exact service there are at most FW_SERVICE_GROUPS.
+ */
+struct fw_own_row {
+	uint32_t service; /* index of service */
+	uint32_t pod;	  /* index of pod */
 };
 
 #define FW_CHOICES_MAX	65536u	/* full: services from there on are denied where they differ */
@@ -180,6 +195,7 @@ struct fw_tables {
 	FW_TABLES_ARRAY(fw_service_row, services);
 	FW_TABLES_ARRAY(fw_choice_row, choices);
 	FW_TABLES_ARRAY(fw_backend_row, backends);
+	FW_TABLES_ARRAY(fw_own_row, owns);
 	FW_TABLES_ARRAY(fw_pod_row, pods);
 	FW_TABLES_ARRAY(fw_problem, problems);
 	struct fw_address_rows *address_rows; /* hold the addresses; NULL: the caller does */

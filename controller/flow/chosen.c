@@ -77,8 +77,7 @@ static void decide(struct fw_flows *flows, const struct fw_choice *choice, struc
 {
 	fw_intern_drop(flows->interns, kept->atom[FW_KEPT_RULE]);
 	kept->atom[FW_KEPT_RULE] = fw_who_row(flows->who, choice->decision, kept->direction);
-	kept->audited = choice->audited;
-	kept->verdict = choice->allowed || choice->audited ? FW_VERDICT_ALLOW : FW_VERDICT_DENY;
+	kept->verdict = choice->allowed ? FW_VERDICT_ALLOW : FW_VERDICT_DENY;
 	kept->pending = choice->decision->pending & 3;
 }
 
@@ -94,11 +93,21 @@ void fw_flows_choose(struct fw_flows *flows, const struct fw_event *event,
 		fw_intern_drop(flows->interns, kept->atom[FW_KEPT_SERVICE]);
 		kept->atom[FW_KEPT_SERVICE] =
 			fw_who_backend(flows->who, event->service, &choice->backend);
-		if (choice->decision)
+		if (choice->itself) {
+			fw_intern_drop(flows->interns, kept->atom[FW_KEPT_RULE]);
+			fw_flows_decide(flows, kept, FW_DECISION_ALLOW | FW_DECIDED_DEFAULT);
+		} else if (choice->decision) {
 			decide(flows, choice, kept);
+		}
 	}
 	if (kept->verdict != FW_VERDICT_DENY)
 		return;
+	if (choice->audited) {
+		kept->audited = true;
+		kept->verdict = FW_VERDICT_ALLOW;
+		kept->reason = FW_REASON_AUDITED;
+		return;
+	}
 	kept->reason = FW_REASON_SERVICE_DIFFERS;
 	if (event->type == FW_EVENT_NEW)
 		kept->type = FW_RECORD_DENY;

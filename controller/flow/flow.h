@@ -88,11 +88,15 @@ struct fw_choice {
 	struct fw_ip backend;
 	uint16_t port;
 	bool allowed;
+	bool itself;				/* the pod's own address: allowed by no rule */
 	bool audited;				/* denied, and the node lets it pass */
 	const struct fw_decision_row *decision; /* by tables that are valid until the next call */
 };
 
-/* 0; -ENOENT when no backend was reached; another error when it cannot be told. */
+/*
+ * 0; -ENOENT when no backend was reached, and then only `audited` is told; another error when it
+ * cannot be told.
+ */
 typedef int (*fw_flow_chosen)(const struct fw_choice_question *question,
 			      struct fw_choice *ret_choice, void *context);
 /*

@@ -102,6 +102,15 @@ static int open_chain(struct fw_agent *agent, struct fw_err *err)
 	return fw_err_errno(err, -ENOMEM, "the chain after DNAT");
 }
 
+static void uninstall(struct fw_agent *agent)
+{
+	struct fw_err err = {""};
+
+	if (fw_postnat_uninstall(&err) < 0)
+		fw_agent_log(agent, FW_LOG_WARNING, "the nftables table podwall stays: %s",
+			     err.text);
+}
+
 int fw_agent_exact_open(struct fw_agent *agent)
 {
 	struct fw_err err = {""};
@@ -117,9 +126,8 @@ int fw_agent_exact_open(struct fw_agent *agent)
 	if (!agent->postnat || !fw_postnat_stands(agent->postnat))
 		set_word(agent, false);
 	/* and one that nobody keeps in step would deny what policy allows */
-	if (agent->options.agreeing_only && fw_postnat_uninstall(&err) < 0)
-		fw_agent_log(agent, FW_LOG_WARNING, "the nftables table podwall stays: %s",
-			     err.text);
+	if (agent->options.agreeing_only)
+		uninstall(agent);
 	return 0;
 }
 
@@ -174,11 +182,21 @@ void fw_agent_exact_settle(struct fw_agent *agent)
 	set_word(agent, fw_postnat_stands(agent->postnat));
 }
 
+/* What the podwalld before this one left says what the other switch does, and no tables yet. */
+static void forget(struct fw_agent *agent)
+{
+	set_word(agent, false);
+	fw_agent_exact_close(agent);
+	uninstall(agent);
+}
+
 int fw_agent_exact_enforcement(struct fw_agent *agent, enum fw_enforcement enforcement,
 			       struct fw_err *err)
 {
 	int r;
 
+	if (!agent->tables && is_audit(agent) != (enforcement == FW_AUDIT))
+		forget(agent);
 	/* the chain denies before the maps do; it lets pass after them */
 	if (enforcement == FW_ENFORCE && agent->tables)
 		join_as(agent, false);

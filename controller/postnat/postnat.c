@@ -161,7 +161,7 @@ int fw_postnat_join(struct fw_postnat *postnat, const struct fw_tables *tables, 
 	_cleanup_(fw_postnat_rows_done) struct fw_postnat_rows wanted = {0};
 	int r;
 
-	if (!tables->choices_count && !postnat->held.count)
+	if (!tables->choices_count && !postnat->held.count && !postnat->made && !postnat->stands)
 		return 0;
 	/* most changes are about something else */
 	if (postnat->stands && postnat->made && !postnat->unsettled &&
@@ -209,6 +209,12 @@ bool fw_postnat_unsettled(const struct fw_postnat *postnat)
 bool fw_postnat_stands(const struct fw_postnat *postnat)
 {
 	return postnat->stands;
+}
+
+enum fw_postnat_verdict fw_postnat_judge(const struct fw_postnat *postnat,
+					 const struct fw_postnat_connection *connection)
+{
+	return fw_postnat_rows_judge(&postnat->held, connection);
 }
 
 size_t fw_postnat_count(const struct fw_postnat *postnat)

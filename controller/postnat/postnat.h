@@ -19,7 +19,7 @@
 #ifndef FW_POSTNAT_POSTNAT_H
 #define FW_POSTNAT_POSTNAT_H
 
-#include "compile/tables.h"
+#include "postnat/rows.h"
 
 struct fw_postnat;
 
@@ -46,6 +46,9 @@ bool fw_postnat_stands(const struct fw_postnat *postnat);
 bool fw_postnat_listen(struct fw_postnat *postnat);
 /* Made anew with what it held, read back. */
 int fw_postnat_restore(struct fw_postnat *postnat, struct fw_err *err);
+/* What the chain does with it, by what its sets hold now. */
+enum fw_postnat_verdict fw_postnat_judge(const struct fw_postnat *postnat,
+					 const struct fw_postnat_connection *connection);
 /* Elements of the sets; whether the table is ours alone. */
 size_t fw_postnat_count(const struct fw_postnat *postnat);
 bool fw_postnat_owned(const struct fw_postnat *postnat);

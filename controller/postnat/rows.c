@@ -72,8 +72,10 @@ static int fill(const struct fw_tables *tables, bool audit, size_t more,
 			     sizeof(*rows->items));
 	if (!rows->items)
 		return -ENOMEM;
-	for (size_t i = 0; i < tables->choices_count; i++)
-		rows->items[rows->count++] = choice_of(&tables->choices[i]);
+	for (size_t i = 0; i < tables->choices_count; i++) {
+		if (!audit || tables->choices[i].firm)
+			rows->items[rows->count++] = choice_of(&tables->choices[i]);
+	}
 	for (size_t i = 0; i < tables->backends_count; i++) {
 		const struct fw_backend_row *row = &tables->backends[i];
 

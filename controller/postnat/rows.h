@@ -59,7 +59,10 @@ void fw_postnat_rows_done(struct fw_postnat_rows *rows);
 int fw_postnat_compare(const struct fw_postnat_element *a, const struct fw_postnat_element *b);
 /* Sorts and drops what is there twice; for rows that were read. */
 void fw_postnat_sort(struct fw_postnat_rows *rows);
-/* What the tables say; with `audit` only firm denies are denies. -ENOMEM. */
+/*
+ * What the tables say. With `audit` only firm denies are denies: where a pod meets none of these
+ * the chain is not asked, so that a backend that nobody knows passes, too. -ENOMEM.
+ */
 int fw_postnat_rows_want(const struct fw_tables *tables, bool audit,
 			 struct fw_postnat_rows *ret_rows);
 int fw_postnat_rows_join(const struct fw_tables *tables, bool audit,

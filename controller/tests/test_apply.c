@@ -320,12 +320,11 @@ static void test_audit_switch_bumps_every_endpoint_twice(void **state)
 static void test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart(void **state)
 {
 	static const struct {
-		bool exact, crowded, chain, stands;
-	} rows[] = {{false, false, false, true},
-		    {false, false, true, true},
-		    {true, false, true, true},
-		    {true, false, false, false},
-		    {false, true, true, false}};
+		bool differs, exact, crowded, chain, stands;
+	} rows[] = {{false, false, false, false, true}, {false, false, false, true, true},
+		    {true, true, false, true, true},	{true, true, false, false, false},
+		    {true, false, true, true, false},	{false, true, false, false, true},
+		    {false, false, true, true, true}};
 	static struct world w;
 	struct fixture f;
 
@@ -341,6 +340,7 @@ static void test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart
 		from->state = FW_SERVICE_EMPTY;
 		from->group_count = 1;
 		from->group[0].leaving = true;
+		from->differs = rows[i].differs;
 		from->exact = rows[i].exact;
 		from->crowded = rows[i].crowded;
 		fw_apply_set_exact(f.apply, rows[i].chain);
@@ -415,6 +415,67 @@ static void test_many_address_rows_are_one_piece(void **state)
 	fw_address_rows_drop(NULL);
 }
 
+static void put_owns(struct fixture *f, struct world *w, bool exact, bool chain,
+		     struct fw_service *ret_row)
+{
+	struct fw_service_key key = {.port = w->services[0].port,
+				     .protocol = w->services[0].protocol};
+
+	memcpy(key.addr, w->services[0].ip.b, sizeof(key.addr));
+	w->services[0].exact = exact;
+	fw_apply_set_exact(f->apply, chain);
+	(void)apply_world(f, w);
+	finish(f);
+	assert_int_equal(bpf_map_lookup_elem(fw_datapath_map_fd(f->datapath, FW_MAP_SERVICES), &key,
+					     ret_row),
+			 0);
+}
+
+/* Edge case 35: named by its owner, after the kinds of backends, while the chain knows it. */
+static void test_a_pod_behind_a_service_is_named_by_its_owner(void **state)
+{
+	struct fw_own_row owns[] = {{0, 1}, {0, 4}};
+	static struct world w;
+	struct fw_service row;
+	struct fixture f;
+	uint32_t kinds;
+
+	(void)state;
+	begin_with(&f, &small);
+	world_make(&w, 1, 0);
+	kinds = w.services[0].group_count;
+	assert_true(kinds > 0 && kinds < FW_SERVICE_GROUPS - 1);
+	w.tables.owns = owns;
+	w.tables.owns_count = 2;
+	put_owns(&f, &w, false, true, &row);
+	assert_int_equal(row.count, kinds);
+	put_owns(&f, &w, true, false, &row);
+	assert_int_equal(row.count, kinds);
+	for (int again = 0; again < 2; again++) {
+		put_owns(&f, &w, true, true, &row);
+		assert_int_equal(row.count, kinds + 2);
+		assert_int_equal(row.flags, FW_SERVICE_EXACT);
+		for (uint32_t i = 0; i < 2; i++) {
+			uint64_t owner = f.endpoints[owns[i].pod].owner;
+
+			assert_int_equal(row.group[kinds + i].flags, FW_GROUP_OWN);
+			assert_int_equal(row.group[kinds + i].peer_class, (uint32_t)owner);
+			assert_int_equal(row.group[kinds + i].port, (uint16_t)(owner >> 32));
+		}
+		fw_apply_free(&f.apply); /* the next daemon takes no owner for a class */
+		open_apply(&f);
+		fw_apply_set_exact(f.apply, true);
+		assert_int_equal(apply_world(&f, &w).rows_added, 0);
+		finish(&f);
+	}
+	w.services[0].group_count = FW_SERVICE_GROUPS - 1; /* of two there is room for one */
+	for (uint32_t i = kinds; i < FW_SERVICE_GROUPS - 1; i++)
+		w.services[0].group[i] = w.services[0].group[0];
+	put_owns(&f, &w, true, true, &row);
+	assert_int_equal(row.count, FW_SERVICE_GROUPS);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +494,7 @@ int main(void)
 			test_leaving_backends_stand_where_none_or_the_chain_tells_them_apart),
 		cmocka_unit_test(test_address_rows_outlive_their_tables),
 		cmocka_unit_test(test_many_address_rows_are_one_piece),
+		cmocka_unit_test(test_a_pod_behind_a_service_is_named_by_its_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

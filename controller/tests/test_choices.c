@@ -36,7 +36,10 @@ struct search {
 	const struct fw_pod *pod;
 	uint32_t subject;
 	size_t allowed, denied;
-	bool skip; /* a backend's address is a service's, too: judged as that */
+	bool own;	    /* the pod is one of the backends */
+	size_t ready;	    /* of the backends */
+	size_t open, drain; /* of those that are allowed: ready; else serving and terminating */
+	bool skip;	    /* a backend's address is a service's, too: judged as that */
 };
 
 static bool reaches(struct search *s, const struct fw_ip *ip, uint16_t port)
@@ -99,6 +102,11 @@ static void search_slices(struct search *s, const struct fw_model *model, bool c
 
 			s->allowed += allowed;
 			s->denied += !allowed;
+			s->own |= fw_ip_equal(&row.pod, &row.backend);
+			s->ready += slice->endpoints[e].ready;
+			s->open += allowed && slice->endpoints[e].ready;
+			s->drain += allowed && !slice->endpoints[e].ready &&
+				    slice->endpoints[e].terminating;
 			if (!check)
 				continue;
 			assert_non_null(found);
@@ -108,33 +116,77 @@ static void search_slices(struct search *s, const struct fw_model *model, bool c
 	}
 }
 
-/* Returns how many pairs differ. */
-static size_t compare_with_search(const struct fw_model *model, const struct fw_tables *tables)
+/* *ret_room: of the row for more such pods. */
+static bool stands_alone(const struct search *s, uint32_t *ret_room)
+{
+	bool found = false;
+
+	*ret_room = FW_SERVICE_GROUPS - s->row->group_count;
+	for (size_t i = 0; i < s->tables->owns_count; i++) {
+		const struct fw_own_row *own = &s->tables->owns[i];
+		const struct fw_pod_row *pod = &s->tables->pods[own->pod];
+
+		if (&s->tables->services[own->service] != s->row)
+			continue;
+		(*ret_room)--;
+		found |= !strcmp(pod->namespace, s->pod->object.namespace) &&
+			 !strcmp(pod->name, s->pod->object.name);
+	}
+	return found;
+}
+
+/*
+ * Edge case 35: a backend itself, and denied all that a new connection gets. Returns whether it
+ * should be told as such and is not: the row was full.
+ */
+static bool check_alone(const struct search *s)
+{
+	bool alone = s->own && s->denied && !(s->ready ? s->open : s->drain);
+	uint32_t room;
+
+	if (stands_alone(s, &room)) {
+		assert_true(alone);
+		return false;
+	}
+	if (alone) {
+		assert_true(s->row->own_full);
+		assert_int_equal(room, 0);
+	}
+	return alone;
+}
+
+/* Adds how many pairs differ, and how many pods may reach themselves alone behind a service. */
+static void compare_with_search(const struct fw_model *model, const struct fw_tables *tables,
+				size_t *differ, size_t *alone)
 {
 	struct fw_object *const *objects;
-	size_t count = fw_model_list(model, FW_KIND_POD, &objects), differ = 0;
+	size_t count = fw_model_list(model, FW_KIND_POD, &objects);
 
 	for (size_t p = 0; p < count; p++) {
 		struct search s = {.tables = tables, .pod = (const struct fw_pod *)objects[p]};
+		bool full;
 
 		s.subject = fw_tables_subject_of(tables, objects[p]->namespace, objects[p]->name);
 		for (size_t i = 0; s.subject != UINT32_MAX && i < tables->services_count; i++) {
 			s.row = &tables->services[i];
-			s.allowed = s.denied = s.skip = 0;
+			s.allowed = s.denied = s.own = s.skip = 0;
+			s.ready = s.open = s.drain = 0;
 			if (s.row->state == FW_SERVICE_WIDE)
 				continue;
 			search_slices(&s, model, false);
 			if (s.skip)
 				continue;
-			assert_int_equal(has_choice(&s), s.allowed && s.denied);
-			if (!s.allowed || !s.denied)
+			full = check_alone(&s);
+			assert_int_equal(has_choice(&s),
+					 s.denied && (s.allowed || (s.own && !full)));
+			if (!has_choice(&s))
 				continue;
 			assert_true(s.row->exact);
 			search_slices(&s, model, true);
-			differ++;
+			*differ += s.allowed != 0;
+			*alone += !s.allowed;
 		}
 	}
-	return differ;
 }
 
 static struct fw_object *small_slice(uint64_t *seed)
@@ -153,7 +205,7 @@ static struct fw_object *small_slice(uint64_t *seed)
 
 static void choices_are_what_a_search_finds(void **state)
 {
-	size_t differ = 0;
+	size_t differ = 0, alone = 0;
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= 12; seed++) {
@@ -173,13 +225,13 @@ static void choices_are_what_a_search_finds(void **state)
 					  ? small_slice(&random)
 					  : world_policy(&size, world_pick(&random, 40), &random));
 			assert_int_equal(fw_compile(compiler, model, &tables, NULL), 0);
-			differ += compare_with_search(model, tables);
+			compare_with_search(model, tables, &differ, &alone);
 			fw_tables_free(&tables);
 		}
 		fw_compiler_free(&compiler);
 		fw_model_free(&model);
 	}
-	assert_true(differ > 1000); /* the positive control: there was something to find */
+	assert_true(differ > 1000 && alone > 100); /* positive controls: there was something */
 }
 
 /* Tables by hand: pods and backends are numbers. */
@@ -220,8 +272,8 @@ static void make_policy(uint64_t *seed, struct policy *p)
 			if (!differs(p, pod, i))
 				continue;
 			spoken |= p->backends[i];
-			p->choices[p->tables.choices_count++] =
-				(struct fw_choice_row){number_ip(10, pod), number_ip(12, i), 80, 6};
+			p->choices[p->tables.choices_count++] = (struct fw_choice_row){
+				number_ip(10, pod), number_ip(12, i), 80, 6, false};
 		}
 		for (uint32_t b = 0; b < BACKENDS; b++) {
 			if (spoken >> b & 1)
@@ -313,24 +365,48 @@ static void a_change_in_two_steps_lets_nothing_else_pass(void **state)
 	free(new);
 }
 
+static enum fw_postnat_verdict judge(const struct fw_postnat_rows *rows, uint32_t service,
+				     uint32_t backend)
+{
+	const struct fw_postnat_connection connection = {.pod = number_ip(10, 0),
+							 .service = number_ip(12, service),
+							 .backend = number_ip(14, backend),
+							 .service_port = 80,
+							 .backend_port = 8080,
+							 .protocol = 6};
+
+	return fw_postnat_rows_judge(rows, &connection);
+}
+
+/* Service 0 has a backend that is denied firmly, service 1 has none. Nobody lists backend 9. */
 static void audit_lets_all_but_firm_denies_pass(void **state)
 {
-	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_choice_row choices[] = {{number_ip(10, 0), number_ip(12, 0), 80, 6, true},
+					  {number_ip(10, 0), number_ip(12, 1), 80, 6, false}};
 	struct fw_backend_row rows[] = {{number_ip(10, 0), number_ip(14, 0), 8080, 6, false, false},
 					{number_ip(10, 0), number_ip(14, 1), 8080, 6, false, true},
 					{number_ip(10, 0), number_ip(14, 2), 8080, 6, true, false}};
 	struct fw_tables tables = {
-		.choices = &choice, .choices_count = 1, .backends = rows, .backends_count = 3};
+		.choices = choices, .choices_count = 2, .backends = rows, .backends_count = 3};
 	struct fw_postnat_rows want;
 
 	(void)state;
-	for (int audit = 0; audit < 2; audit++) {
-		assert_int_equal(fw_postnat_rows_want(&tables, audit, &want), 0);
-		assert_int_equal(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 0, 8080), audit);
-		assert_false(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 1, 8080));
-		assert_true(holds(&want, FW_POSTNAT_ALLOWED4, 0, 14, 2, 8080));
-		fw_postnat_rows_done(&want);
+	assert_int_equal(fw_postnat_rows_want(&tables, false, &want), 0);
+	for (uint32_t service = 0; service < 2; service++) {
+		assert_int_equal(judge(&want, service, 0), FW_POSTNAT_DROP);
+		assert_int_equal(judge(&want, service, 1), FW_POSTNAT_DROP);
+		assert_int_equal(judge(&want, service, 2), FW_POSTNAT_ACCEPT);
+		assert_int_equal(judge(&want, service, 9), FW_POSTNAT_DROP);
 	}
+	fw_postnat_rows_done(&want);
+	assert_int_equal(fw_postnat_rows_want(&tables, true, &want), 0);
+	assert_int_equal(judge(&want, 0, 0), FW_POSTNAT_ACCEPT);
+	assert_int_equal(judge(&want, 0, 1), FW_POSTNAT_DROP);
+	assert_int_equal(judge(&want, 0, 2), FW_POSTNAT_ACCEPT);
+	assert_int_equal(judge(&want, 0, 9), FW_POSTNAT_DROP);
+	for (uint32_t backend = 0; backend < 10; backend++)
+		assert_int_equal(judge(&want, 1, backend), FW_POSTNAT_NOT_ASKED);
+	fw_postnat_rows_done(&want);
 }
 
 /* The kernel, in a network namespace of this process. */
@@ -354,7 +430,7 @@ static void fill_many(struct fw_tables *tables, bool odd)
 		if (i % 3 == 0)
 			pod.b[8] = (uint8_t)(i >> 8);
 		tables->choices[tables->choices_count++] = (struct fw_choice_row){
-			pod, i % 3 ? number_ip(12, 1) : number_ip(13, 1), 80, 6};
+			pod, i % 3 ? number_ip(12, 1) : number_ip(13, 1), 80, 6, false};
 		tables->backends[tables->backends_count++] = (struct fw_backend_row){
 			pod, i % 3 ? number_ip(14, 1) : number_ip(15, 1), 8080, 17, true, false};
 	}
@@ -419,7 +495,7 @@ static void the_sets_hold_what_they_are_told(void **state)
 
 static void foreign_changes_are_heard(void **state)
 {
-	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6};
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6, false};
 	struct fw_tables tables = {.choices = &choice, .choices_count = 1};
 	struct fw_postnat *postnat, *other;
 	struct fw_err err = {""};
@@ -457,6 +533,42 @@ static void foreign_changes_are_heard(void **state)
 	fw_nft_close(&stranger);
 }
 
+/* The table stands while the node is in Audit, and asks nobody; also what the daemon before left.
+ */
+static void an_empty_table_goes_when_nothing_needs_it(void **state)
+{
+	struct fw_choice_row choice = {number_ip(10, 0), number_ip(12, 0), 80, 6, false};
+	struct fw_tables tables = {.choices = &choice, .choices_count = 1}, none = {0};
+	struct fw_postnat *postnat;
+	struct fw_err err = {""};
+	struct fw_nft stranger;
+
+	(void)state;
+	if (!as_root())
+		return;
+	assert_int_equal(fw_nft_open(&stranger, &err), 0);
+	for (int later = 0; later < 2; later++) {
+		assert_int_equal(fw_postnat_new(false, &postnat, &err), 0);
+		assert_int_equal(fw_postnat_join(postnat, &tables, false, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &tables, false, &err), 0);
+		assert_int_equal(fw_postnat_count(postnat), 1);
+		assert_int_equal(fw_postnat_join(postnat, &tables, true, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &tables, true, &err), 0);
+		assert_int_equal(fw_postnat_count(postnat), 0);
+		assert_int_equal(fw_postnat_check(&stranger, &err), 0);
+		if (later) {
+			fw_postnat_free(&postnat);
+			assert_int_equal(fw_postnat_new(false, &postnat, &err), 0);
+		}
+		assert_true(fw_postnat_stands(postnat));
+		assert_int_equal(fw_postnat_join(postnat, &none, true, &err), 0);
+		assert_int_equal(fw_postnat_settle(postnat, &none, true, &err), 0);
+		assert_true(fw_postnat_check(&stranger, &err) < 0);
+		fw_postnat_free(&postnat);
+	}
+	fw_nft_close(&stranger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +577,7 @@ int main(void)
 		cmocka_unit_test(audit_lets_all_but_firm_denies_pass),
 		cmocka_unit_test(the_sets_hold_what_they_are_told),
 		cmocka_unit_test(foreign_changes_are_heard),
+		cmocka_unit_test(an_empty_table_goes_when_nothing_needs_it),
 	};
 
 	return cmocka_run_group_tests_name("judged after DNAT", tests, NULL, NULL);

@@ -47,23 +47,37 @@ static __always_inline int fw_service_exact(const struct fw_policy_ask *ask,
 	       FW_READ(node->postnat_ok) == 1;
 }
 
+/* The group is this pod, which is one of the service's backends. */
+static __always_inline __u32 fw_service_own(const struct fw_endpoint *ep,
+					    const struct fw_service_group *group)
+{
+	return group->peer_class == (__u32)ep->owner && group->port == (__u16)(ep->owner >> 32);
+}
+
 /*
  * What policy says of the backends that kube-proxy would choose from; of a live flow, of those that
  * are leaving, too: they stand in the row where no pod needs them told apart, or the chain does.
+ * Edge case 35: a pod that is a backend itself may reach that one, also where it may reach no
+ * other; then the chain tells them apart, or it stays denied.
  */
-static __always_inline __u32 fw_service_groups(struct fw_packet *p, struct fw_policy_ask *ask,
+static __always_inline __u32 fw_service_groups(const struct fw_endpoint *ep, struct fw_packet *p,
+					       struct fw_policy_ask *ask,
 					       const struct fw_service *service)
 {
 	int leaving = p->flags & FW_PACKET_AGAIN;
-	__u32 first = FW_DECIDED_SERVICE_EMPTY, differs = 0, seen = 0;
+	__u32 first = FW_DECIDED_SERVICE_EMPTY, differs = 0, own = 0, seen = 0;
 
 	if (service->state != FW_SERVICE_RESOLVED && !leaving)
 		return FW_DECIDED_SERVICE_EMPTY;
 	for (__u32 i = 0; i < FW_SERVICE_GROUPS; i++) {
 		if (i >= service->count)
 			break;
+		if (service->group[i].flags & FW_GROUP_OWN) {
+			own |= fw_service_own(ep, &service->group[i]);
+			continue;
+		}
 		if ((service->group[i].flags & FW_GROUP_LEAVING) && !leaving)
-			break;
+			continue;
 		ask->peer_class = service->group[i].peer_class;
 		ask->range = FW_RANGE_KEY(p->protocol, service->group[i].port);
 		__u32 decision = fw_policy_decide(ask);
@@ -74,20 +88,22 @@ static __always_inline __u32 fw_service_groups(struct fw_packet *p, struct fw_po
 		}
 		differs |= (first ^ decision) & FW_DECISION_ALLOW;
 	}
-	if (!differs)
+	if (!differs && (!own || (first & FW_DECISION_ALLOW)))
 		return first;
-	return fw_service_exact(ask, service) ? FW_DECISION_ALLOW | FW_DECIDED_SERVICE_CHOSEN
-					      : FW_DECIDED_SERVICE_DIFFERS;
+	if (fw_service_exact(ask, service))
+		return FW_DECISION_ALLOW | FW_DECIDED_SERVICE_CHOSEN;
+	return differs ? FW_DECIDED_SERVICE_DIFFERS : first;
 }
 
 /* `shared`: not only a service's address. */
-FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, __u32 shared)
+FW_SUB __u32 fw_service_decide(const struct fw_endpoint *ep, struct fw_packet *p,
+			       struct fw_policy_ask *ask, __u32 shared)
 {
 	struct fw_service_key key = {};
 	struct fw_service *service;
 	__u32 decision = FW_DECIDED_SERVICE_WIDE;
 
-	if (!p || !ask)
+	if (!ep || !p || !ask)
 		return FW_DECIDED_LOCKED;
 	if (!fw_service_has_ports(p->protocol))
 		return shared ? FW_SERVICE_NOT_MEANT
@@ -100,7 +116,7 @@ FW_SUB __u32 fw_service_decide(struct fw_packet *p, struct fw_policy_ask *ask, _
 		return shared ? FW_SERVICE_NOT_MEANT : FW_DECIDED_SERVICE_PORT;
 	p->service = service->id;
 	if (service->state != FW_SERVICE_WIDE)
-		decision = fw_service_groups(p, ask, service);
+		decision = fw_service_groups(ep, p, ask, service);
 	if (decision == FW_DECIDED_SERVICE_WIDE || decision == FW_DECIDED_SERVICE_EMPTY)
 		return fw_service_unasked(ask, decision);
 	return decision;

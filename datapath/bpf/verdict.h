@@ -73,7 +73,7 @@ static __always_inline __u32 fw_verdict_policy(const struct fw_endpoint *ep, str
 		!(ep->flags & FW_EP_IN_SANDBOX) && FW_KEY_ADDRESS(&p->key) < FW_FLOW_ADDRESS_GROUP;
 	ask.range = FW_RANGE_KEY(p->protocol, fw_verdict_port(p, direction));
 	if (direction == FW_EGRESS && (flags & FW_PEER_SERVICE)) {
-		decision = fw_service_decide(p, &ask, flags & FW_PEER_SHARED);
+		decision = fw_service_decide(ep, p, &ask, flags & FW_PEER_SHARED);
 		if (decision != FW_SERVICE_NOT_MEANT) {
 			p->state |= FW_FLOW_STATE_SERVICE;
 			return decision;

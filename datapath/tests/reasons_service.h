@@ -209,6 +209,54 @@ static void service_with_leaving_backends_alone(void **state)
 	}
 }
 
+/* Edge case 35: a pod that may reach no backend, or is one itself. */
+static void service_of_which_the_pod_is_a_backend(void **state)
+{
+	(void)state;
+	EACH_FAMILY(family)
+	{
+		const char *address = family_text(family, WORLD4, WORLD6);
+		struct fw_service row = {.id = 5,
+					 .count = 2,
+					 .flags = FW_SERVICE_EXACT,
+					 .group = {{PEER_CLASS, 8081, 0}, {0, 0, FW_GROUP_OWN}}};
+
+		services(family);
+		row.group[1].peer_class = (uint32_t)fx->ep->owner;
+		row.group[1].port = (uint16_t)(fx->ep->owner >> 32);
+		fixture_service(address, 80, PROTO_TCP, row);
+		fixture_bump();
+		expect(to_service(family, 2, 80), FW_REASON_POLICY_DENY); /* no word: as ever */
+		fx->node->postnat_ok = 1;
+		fixture_bump();
+		expect(to_service(family, 3, 80), FW_REASON_POLICY_ALLOW);
+		assert_int_equal(fx->events[0].decision,
+				 FW_DECISION_ALLOW | FW_DECIDED_SERVICE_CHOSEN);
+		assert_int_equal(fx->events[0].peer_class, PEER_CLASS);
+		row.flags = 0; /* the chain was not told of it */
+		fixture_service(address, 80, PROTO_TCP, row);
+		fixture_bump();
+		expect(to_service(family, 4, 80), FW_REASON_POLICY_DENY);
+		row.flags = FW_SERVICE_EXACT;
+		for (int other = 0; other < 2; other++) { /* another pod's owner */
+			row.group[1].peer_class ^= other ? 0 : 1;
+			row.group[1].port ^= other ? 1 : 0;
+			fixture_service(address, 80, PROTO_TCP, row);
+			fixture_bump();
+			expect(to_service(family, (uint16_t)(5 + other), 80),
+			       FW_REASON_POLICY_DENY);
+			row.group[1].peer_class ^= other ? 0 : 1;
+			row.group[1].port ^= other ? 1 : 0;
+		}
+		row.group[0].port = 8080; /* policy allows all: nobody needs the chain */
+		fixture_service(address, 80, PROTO_TCP, row);
+		fixture_bump();
+		expect(to_service(family, 7, 80), FW_REASON_POLICY_ALLOW);
+		assert_int_equal(fx->events[0].decision, ALLOW(64));
+		fx->node->postnat_ok = 0;
+	}
+}
+
 static void service_wide(void **state)
 {
 	(void)state;

@@ -551,6 +551,7 @@ int main(void)
 		TEST(service_judged_by_the_chain),
 		TEST(service_with_leaving_backends),
 		TEST(service_with_leaving_backends_alone),
+		TEST(service_of_which_the_pod_is_a_backend),
 		TEST(service_wide),
 		TEST(every_reason_has_a_test),
 	};

@@ -27,6 +27,8 @@ NOT_HERE = {
     "23": "finished pods are in tests/nodes",
     "24-backends-that-differ": "which backend a connection gets is kube-proxy's: e2e/tests/dnat",
 }
+# the same of single questions, by protocol
+NOT_ASKED = {"SCTP": "neither the probe nor the pods here speak SCTP: fwctl test --kernel"}
 OWN_NODE, OTHER_NODE = "node-a", "node-b"
 NODE_ADDRESSES = {"10.0.0.1": (OWN_NODE, 4), "fd00::1": (OWN_NODE, 6), "10.0.0.2": (OTHER_NODE, 4), "fd00::2": (OTHER_NODE, 6)}
 POD_RANGES = {"10.1.0.0/16": layout.PODS4, "fd01::/16": layout.PODS6}
@@ -36,7 +38,7 @@ SERVICE_RANGE = ipaddress.ip_network("10.96.0.0/12")
 
 
 class Case:
-    """One file: `objects` by kind, `questions` as they stand there."""
+    """One file: `objects` by kind, `questions` as they stand there, without those that are left out."""
 
     def __init__(self, path):
         self.path, self.name = path, os.path.basename(path)[:-len(".yaml")]
@@ -51,7 +53,11 @@ class Case:
             meta = item["metadata"]
             by_name[item["kind"], meta.get("namespace"), meta["name"]] = item
         self.objects = list(by_name.values())
-        self.questions = text["expect"]
+        self.left_out = {}  # questions by why they cannot be asked here
+        self.questions = []
+        for question in text["expect"]:
+            why = NOT_ASKED.get(word_of(question)[0])
+            (self.left_out.setdefault(why, []) if why else self.questions).append(question)
         self.on_first_node = text.get("node") == OWN_NODE
         self.not_here = NOT_HERE.get(self.name[:2]) or NOT_HERE.get(self.name)
 

@@ -40,20 +40,24 @@ class Judge:
 class Count:
     def __init__(self):
         self.packets = self.ends = self.denied = self.allowed_by_rule = self.pending = 0
-        # (35) a pod that asks a service of which it is itself a backend: the tables cannot know the pod's own address
-        # behind a service. They must not be more open than the oracle there.
+        # (35) a pod that asks a service of which it is itself a backend, without a backend being named: what is left to
+        # the chain after DNAT the tables deny. They must not be more open than the oracle there; by the backend, they
+        # must agree.
         self.own_backend = 0
         # a connection through a service by the backend that it has; told_apart: where they are judged differently
         self.chosen = self.told_apart = 0
+        # (35) of these, a pod that got itself and may reach no other backend; and one for which there was no room
+        self.itself = self.no_room = 0
         # two pods of ours have the address that it comes from (one has finished): the chain after DNAT sees addresses
         # only, and what one of the two may not do is denied to both. Never more open than the oracle.
         self.shared_address = 0
 
     def text(self):
         return ("%d packets, %d judgements: %d denied, %d allowed by a rule, %d with a pending change, %d by own backend; "
-                "%d connections through a service by their backend, %d where backends differ, %d from a shared address" % (
+                "%d connections through a service by their backend, %d where backends differ, %d to itself alone, "
+                "%d without room for it, %d from a shared address" % (
                     self.packets, self.ends, self.denied, self.allowed_by_rule, self.pending, self.own_backend,
-                    self.chosen, self.told_apart, self.shared_address))
+                    self.chosen, self.told_apart, self.itself, self.no_room, self.shared_address))
 
 
 def same(outcome, said, count):
@@ -133,6 +137,26 @@ def denied_to_another(known, ask, pod):
                oracle.DENY for other, address, *_ in ways(known) if address == own)
 
 
+ROOM = 8    # in a service's row: for kinds of backends, and for the pods among them that may reach no other one
+
+
+def no_room(known, ask, pod):
+    """(35) A pod that got itself, at a service of so many backends and pods of ours that it need not stand in the row."""
+    backends = oracle.backends_at(known, oracle.parse_address(ask[1]), ask[2], ask[3])
+    backends = set(backends[0] + backends[1])
+    ours = {id(other) for other, own, *_ in ways(known) if own in {address for address, _ in backends}}
+    return oracle.parse_address(ask[4]) in pod.addresses and len(backends) + len(ours) > ROOM
+
+
+def told_apart_by_itself(known, ask, pod, outcome):
+    """It got itself, and every other backend would have been denied."""
+    if outcome.verdict == oracle.DENY or oracle.parse_address(ask[4]) not in pod.addresses:
+        return False
+    judged = oracle.judge_chosen(known, pod, oracle.parse_address(ask[1]), ask[2], ask[3], ask[6])
+    others = [one.verdict for backend, _, one in judged if backend not in pod.addresses]
+    return bool(others) and oracle.ALLOW not in others
+
+
 def chosen_differences(question, answer, known, count):
     found = []
     expected = {tuple(ask): rest for ask, *rest in chosen(known)}
@@ -149,8 +173,11 @@ def chosen_differences(question, answer, known, count):
         if (outcome.verdict, said[0]) == (oracle.ALLOW, oracle.DENY) and denied_to_another(known, ask, pod):
             count.shared_address += 1
             continue
-        itself = oracle.parse_address(ask[4]) in pod.addresses
-        what = "verdict" if said[0] != outcome.verdict and not itself else same(outcome, said, count)
+        if (outcome.verdict, said[0]) == (oracle.ALLOW, oracle.DENY) and no_room(known, ask, pod):
+            count.no_room += 1
+            continue
+        count.itself += told_apart_by_itself(known, ask, pod, outcome)
+        what = "verdict" if said[0] != outcome.verdict else same(outcome, said, count)
         if what:
             found.append((ask, "by its backend", what, outcome, said))
     return found

@@ -278,6 +278,12 @@ enum fw_service_state {
 };
 
 #define FW_GROUP_LEAVING 0x1 /* of no backend that a new connection gets; after all others */
+/*
+ * Not a kind of backends but a pod of this node: it stands behind the service itself, may reach no
+ * other backend, and the chain after DNAT knows it. Named by fw_endpoint.owner, bits 0 to 31 in
+ * peer_class and 32 to 47 in port, so that no later pod in its row is taken for it.
+ */
+#define FW_GROUP_OWN 0x2
 
 struct fw_service_group {
 	__u32 peer_class;
