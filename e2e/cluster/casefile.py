@@ -57,6 +57,8 @@ class Case:
         self.questions = []
         for question in text["expect"]:
             why = NOT_ASKED.get(word_of(question)[0])
+            if question["verdict"] == "Allow" and self.is_deserted(question["to"]):
+                why = "kube-proxy refuses what nobody is there for: tests/services"
             (self.left_out.setdefault(why, []) if why else self.questions).append(question)
         self.on_first_node = text.get("node") == OWN_NODE
         self.not_here = NOT_HERE.get(self.name[:2]) or NOT_HERE.get(self.name)
@@ -64,11 +66,22 @@ class Case:
     def of_kind(self, kind):
         return [item for item in self.objects if item["kind"] == kind]
 
+    def is_deserted(self, target):
+        """A service of which no backend gets a new connection."""
+        return target.startswith("svc/") and not any(
+            is_usable(endpoint.get("conditions", {})) for item in self.of_kind("EndpointSlice") for endpoint in item["endpoints"]
+            if target == "svc/%s/%s" % (item["metadata"]["namespace"], item["metadata"]["labels"]["kubernetes.io/service-name"]))
+
     def ports(self):
         """Numbers that a question or a slice names: what a pod must serve to be asked."""
         asked = {word_of(question)[1] for question in self.questions}
         return {port for port in asked if port} | {
             port["port"] for item in self.of_kind("EndpointSlice") for port in item["ports"]}
+
+
+def is_usable(conditions):
+    ready = conditions.get("ready") is not False
+    return ready or bool(conditions.get("serving") and conditions.get("terminating"))
 
 
 def word_of(question):
