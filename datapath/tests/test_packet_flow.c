@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What flows do when policy moves, under GSO and through services: verdicts, records, counters.
- * length: one fixture and one table for every test of flows; a second file would repeat both.
  */
 #include "fixture.h"
 
@@ -524,33 +523,6 @@ static void twin_inserts_leave_one_flow(void **state)
 	}
 }
 
-/*
- * Ports come in sequence. By the upper bits alone this multiplier puts eight flows into each of
- * eight buckets.
- */
-static void sequential_ports_spread_even_with_a_bad_secret(void **state)
-{
-	uint32_t full = 0;
-
-	(void)state;
-	fixture_close();
-	fixture_stride = 1ULL << 43;
-	fixture_open_sized(REGION_BUCKETS);
-	fixture_reset();
-	for (uint16_t port = 1000; port < 1064; port++)
-		assert_int_equal(reason_of(TCP(4, FW_EGRESS, port, 80, SYN)),
-				 FW_REASON_POLICY_ALLOW);
-	for (uint32_t i = fx->buckets; i < 2 * fx->buckets; i++) {
-		uint32_t used = 0;
-		for (uint32_t j = 0; j < FW_BUCKET_SLOTS; j++)
-			used += fx->flows[i].slot[j].ctl != 0;
-		full += used == FW_BUCKET_SLOTS;
-	}
-	assert_true(full <= 2);
-	fixture_close();
-	fixture_stride = 0;
-}
-
 static void constant_slot_serves_any_device(void **state)
 {
 	struct fw_tc *skel = fw_tc__open();
@@ -611,7 +583,6 @@ int main(void)
 		TEST(binary_search_finds_every_range),
 		TEST(twin_inserts_leave_one_flow),
 		TEST(constant_slot_serves_any_device),
-		TEST(sequential_ports_spread_even_with_a_bad_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,33 @@ static void few_are_refused_below_the_quota(void **state)
 	}
 }
 
+/*
+ * Ports come in sequence. By the upper bits alone this multiplier puts eight flows into each of
+ * eight buckets.
+ */
+static void sequential_ports_spread_even_with_a_bad_secret(void **state)
+{
+	uint32_t full = 0;
+
+	(void)state;
+	fixture_close();
+	fixture_stride = 1ULL << 43;
+	fixture_open_sized(REGION_BUCKETS);
+	fixture_reset();
+	for (uint16_t port = 1000; port < 1064; port++)
+		assert_int_equal(reason_of(TCP(4, FW_EGRESS, port, 80, SYN)),
+				 FW_REASON_POLICY_ALLOW);
+	for (uint32_t i = fx->buckets; i < 2 * fx->buckets; i++) {
+		uint32_t used = 0;
+		for (uint32_t j = 0; j < FW_BUCKET_SLOTS; j++)
+			used += fx->flows[i].slot[j].ctl != 0;
+		full += used == FW_BUCKET_SLOTS;
+	}
+	assert_true(full <= 2);
+	fixture_close();
+	fixture_stride = 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, fixture_setup)
 
 int main(void)
@@ -164,6 +191,7 @@ int main(void)
 		TEST(closed_connections_give_way_at_once),
 		TEST(eviction_order_is_denied_half_open_expired),
 		TEST(few_are_refused_below_the_quota),
+		TEST(sequential_ports_spread_even_with_a_bad_secret),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
